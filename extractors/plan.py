@@ -1,0 +1,64 @@
+"""Which videos make up which shard, balanced by what they cost."""
+
+import csv
+import heapq
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+Plan = list[list[str]]
+"""The video ids of each shard."""
+
+
+def balance(costs: Mapping[str, float], *, num_shards: int) -> Plan:
+    """Shards of nearly equal cost: the dearest video first, each to the cheapest shard so far."""
+    shards: Plan = [[] for _ in range(num_shards)]
+    heap = [(0.0, index) for index in range(num_shards)]
+    for video_id in sorted(costs, key=lambda video_id: (-costs[video_id], video_id)):
+        cost, index = heapq.heappop(heap)
+        shards[index].append(video_id)
+        heapq.heappush(heap, (cost + costs[video_id], index))
+    return [sorted(shard) for shard in shards]
+
+
+def extend_plan(path: Path, costs: Mapping[str, float], *, videos_per_shard: int) -> Plan:
+    """The plan at `path`, with new shards for videos that it does not know yet.
+
+    What was planned before is never changed, since shards of it may be done or under way.
+
+    Args:
+        path: A csv with columns `shard` and `video_id`; made where it is missing.
+        costs: Videos to plan, and what each costs: its frames.
+        videos_per_shard: Mean number of videos in a new shard.
+    """
+    plan = read_plan(path) if path.exists() else []
+    known = {video_id for shard in plan for video_id in shard}
+    new = {video_id: cost for video_id, cost in costs.items() if video_id not in known}
+    if new:
+        num_shards = -(-len(new) // videos_per_shard)
+        plan += balance(new, num_shards=num_shards)
+        _write_plan(path, plan)
+    return plan
+
+
+def read_plan(path: Path) -> Plan:
+    """The shards of a plan, in order."""
+    plan: Plan = []
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if int(row["shard"]) == len(plan):
+                plan.append([])
+            plan[int(row["shard"])].append(row["video_id"])
+    return plan
+
+
+def _write_plan(path: Path, plan: Plan) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(f".tmp{os.getpid()}")
+    with aside.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["shard", "video_id"])
+        writer.writerows(
+            [index, video_id] for index, shard in enumerate(plan) for video_id in shard
+        )
+    aside.replace(path)

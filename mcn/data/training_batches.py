@@ -1,0 +1,100 @@
+"""The batch of every step of a run, decided by the seed and the step's number alone.
+
+To resume is therefore to ask for the next number; with more or fewer ranks each takes another
+share of the same batches.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from mcn.data.batches import Clip, ClipBatch, collate
+from mcn.data.clip_reader import ClipReader
+from mcn.data.clips import grow_caption_range
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How clips are drawn from videos."""
+
+    seed: int
+    batch_size: int
+    clips_per_video: int
+    min_clip_seconds: float
+    max_words: int
+    shuffled_captions: bool
+
+
+class TrainingBatches(Dataset[ClipBatch]):
+    """Item `step` is this rank's share of the global batch of that step."""
+
+    def __init__(
+        self, reader: ClipReader, sampling: Sampling, *, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.reader = reader
+        self.sampling = sampling
+        self.rank = rank
+        self.world_size = world_size
+        self.video_ids = sorted(
+            video_id
+            for video_id in reader.stores["text"].video_ids
+            if reader.has("video", video_id) or reader.has("audio", video_id)
+        )
+        if not self.video_ids:
+            raise ValueError(
+                "no video has captions and features: run jobs/extract.py for all modalities first"
+            )
+        self.captions_of = dict(zip(self.video_ids, self.video_ids, strict=True))
+        if sampling.shuffled_captions:
+            self.captions_of = derangement(self.video_ids, seed=sampling.seed)
+        self._order = (-1, np.empty(0, np.int64))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.video_ids) // self.sampling.batch_size)
+
+    def __getitem__(self, step: int) -> ClipBatch:
+        epoch, index = divmod(step, self.steps_per_epoch)
+        first = index * self.sampling.batch_size
+        places = self._epoch_order(epoch)[first : first + self.sampling.batch_size]
+        mine = np.array_split(places, self.world_size)[self.rank]
+        clips = [clip for place in mine for clip in self._clips(self.video_ids[place], epoch)]
+        return collate(clips, self.reader.dims, max_words=self.sampling.max_words)
+
+    def _epoch_order(self, epoch: int) -> np.ndarray:
+        if self._order[0] != epoch:
+            generator = np.random.default_rng([self.sampling.seed, epoch])
+            self._order = (epoch, generator.permutation(len(self.video_ids)))
+        return self._order[1]
+
+    def _clips(self, video_id: str, epoch: int) -> list[Clip]:
+        """Clips around captions drawn without repetition, each grown to its least length."""
+        source = self.captions_of[video_id]
+        spans = self.reader.stores["text"].spans(source)
+        own_seed = [self.sampling.seed, epoch, zlib.crc32(video_id.encode())]
+        drawn = np.random.default_rng(own_seed).permutation(len(spans))
+        clips = []
+        for caption in sorted(drawn[: self.sampling.clips_per_video]):
+            first, stop = grow_caption_range(
+                spans["start_seconds"],
+                spans["end_seconds"],
+                int(caption),
+                min_seconds=self.sampling.min_clip_seconds,
+            )
+            start_seconds = float(spans["start_seconds"][first])
+            end_seconds = float(spans["end_seconds"][first:stop].max())
+            words = self.reader.caption_words(source, first, stop)
+            clips.append(self.reader.read(video_id, start_seconds, end_seconds, words))
+        return clips
+
+
+def derangement(video_ids: list[str], *, seed: int) -> dict[str, str]:
+    """Each video paired with another one, every one used once: a single cycle through them all."""
+    if len(video_ids) < 2:
+        raise ValueError("captions cannot be exchanged between fewer than two videos")
+    # A stream of its own, so that the control differs from its row in nothing but the captions.
+    order = np.random.default_rng([seed, 0x5EED]).permutation(len(video_ids))
+    shuffled = [video_ids[place] for place in order]
+    return dict(zip(shuffled, shuffled[1:] + shuffled[:1], strict=True))

@@ -1,0 +1,122 @@
+"""MCN (Chen et al., 2021): one encoder a modality into a joint space, and a decoder back."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mcn.data.batches import ClipBatch
+from mcn.modality import MODALITIES, Modality
+from mcn.models.gated import GatedEmbeddingUnit, SentenceMaxPool
+from mcn.models.standardize import Standardize
+
+
+@dataclass(frozen=True, kw_only=True)
+class McnDims:
+    """Sizes of the features that come in and of the spaces that they go to."""
+
+    video: int
+    audio: int
+    text: int
+    embedding: int
+    reconstruction: int
+
+
+class Encoded(NamedTuple):
+    """One modality of a batch in the joint space, and what its decoder makes of it."""
+
+    embeddings: Float[Tensor, "clips dim"]
+    """Of unit length."""
+    reconstruction_error: Float[Tensor, " clips"]
+    """Mean squared error over the dimensions of the features."""
+
+
+class VideoEncoder(nn.Module):
+    """Pooled frame features through a gated embedding unit."""
+
+    def __init__(self, dims: McnDims) -> None:
+        super().__init__()
+        self.standardize = Standardize(dims.video)
+        self.gated = GatedEmbeddingUnit(dims.video, dims.embedding)
+
+    def forward(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+        features = self.standardize(batch.video)
+        return self.gated(features), features
+
+
+class AudioEncoder(nn.Module):
+    """Pooled DAVEnet features, gated in their own dimension and then projected, as published."""
+
+    def __init__(self, dims: McnDims) -> None:
+        super().__init__()
+        self.standardize = Standardize(dims.audio)
+        self.gated = GatedEmbeddingUnit(dims.audio, dims.audio)
+        self.projection = nn.Linear(dims.audio, dims.embedding)
+
+    def forward(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+        features = self.standardize(batch.audio)
+        return self.projection(self.gated(features)), features
+
+
+class TextEncoder(nn.Module):
+    """Word vectors max-pooled to a sentence, then gated."""
+
+    def __init__(self, dims: McnDims) -> None:
+        super().__init__()
+        self.standardize = Standardize(dims.text)
+        self.pool = SentenceMaxPool(dims.text, dims.embedding)
+        self.gated = GatedEmbeddingUnit(dims.embedding, dims.embedding)
+
+    def forward(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+        sentence = self.pool(self.standardize(batch.words), batch.is_word)
+        return self.gated(sentence), sentence
+
+
+class Mcn(nn.Module):
+    """Encoders and decoders of all modalities; a stage uses those it names."""
+
+    def __init__(self, dims: McnDims) -> None:
+        super().__init__()
+        self.dims = dims
+        self.encoders = nn.ModuleDict(
+            {"video": VideoEncoder(dims), "audio": AudioEncoder(dims), "text": TextEncoder(dims)}
+        )
+        # What is brought back is what the gated unit saw: features, or the pooled sentence.
+        targets = {"video": dims.video, "audio": dims.audio, "text": dims.embedding}
+        self.decoders = nn.ModuleDict(
+            {
+                modality: nn.Sequential(
+                    nn.Linear(dims.embedding, dims.reconstruction),
+                    nn.ReLU(),
+                    nn.Linear(dims.reconstruction, targets[modality]),
+                )
+                for modality in MODALITIES
+            }
+        )
+
+    def forward(
+        self, batch: ClipBatch, modalities: tuple[Modality, ...]
+    ) -> dict[Modality, Encoded]:
+        """Embeddings of all clips, those that lack the modality included: mask them by `has`."""
+        return {modality: self._encode(modality, batch) for modality in modalities}
+
+    def train_only(self, modalities: tuple[Modality, ...]) -> None:
+        """Let these modalities learn; all others stay as they are, batch norms included."""
+        for modality in MODALITIES:
+            for part in (self.encoders[modality], self.decoders[modality]):
+                part.requires_grad_(modality in modalities)
+                part.train(modality in modalities)
+
+    def standardizer(self, modality: Modality) -> Standardize:
+        return cast(Standardize, self.encoders[modality].get_submodule("standardize"))
+
+    def _encode(self, modality: Modality, batch: ClipBatch) -> Encoded:
+        projected, target = self.encoders[modality](batch)
+        # In float32, since squares of half-precision numbers overflow early.
+        embeddings = F.normalize(projected.float(), dim=1)
+        rebuilt = self.decoders[modality](embeddings)
+        # Detached: a target that learns would only learn to be small.
+        error = (rebuilt.float() - target.detach().float()).square().mean(dim=1)
+        return Encoded(embeddings, error)

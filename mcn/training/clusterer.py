@@ -1,0 +1,68 @@
+"""The clustering of a stage: past embeddings in a queue, centroids refitted now and then."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mcn.clustering import FeatureQueue, kmeans
+from mcn.objectives import Clusters
+
+
+class Clusterer:
+    """Gives each clip of a batch its target centroid.
+
+    Every rank holds the same queue and computes the same centroids from the same gathered rows,
+    so nothing has to be sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        clusters: int,
+        queue_size: int,
+        dim: int,
+        refit_every_steps: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.clusters = clusters
+        self.refit_every_steps = refit_every_steps
+        self.seed = seed
+        self.device = device
+        self.queue = FeatureQueue(queue_size, dim, device=device)
+        self.centroids: Tensor | None = None
+        self.steps_since_fit = 0
+
+    @torch.no_grad()
+    def __call__(
+        self, fused: Float[Tensor, "clips dim"], present: Bool[Tensor, " clips"]
+    ) -> Clusters | None:
+        """Take a batch into the queue; None until the queue holds enough clips to cluster."""
+        rows = F.normalize(fused.detach().float(), dim=1)
+        self.queue.push(rows[present])
+        held = self.queue.filled()
+        if len(held) < self.clusters:
+            return None
+        if self.centroids is None or self.steps_since_fit >= self.refit_every_steps:
+            self.centroids, _ = kmeans(
+                held, clusters=self.clusters, initial=self.centroids, seed=self.seed
+            )
+            self.steps_since_fit = 0
+        self.steps_since_fit += 1
+        nearest = (rows @ self.centroids.T).argmax(dim=1)
+        return Clusters(self.centroids, torch.where(present, nearest, -1))
+
+    def state(self) -> dict[str, Tensor]:
+        """All of it as tensors; the queue as far as it is filled."""
+        counters = torch.tensor([self.queue.num_pushed, self.steps_since_fit])
+        state = {"queue": self.queue.filled(), "counters": counters}
+        return state if self.centroids is None else {**state, "centroids": self.centroids}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Put back what `state` gave."""
+        held = state["queue"]
+        self.queue.rows[: len(held)] = held.to(self.device)
+        self.queue.num_pushed, self.steps_since_fit = state["counters"].tolist()
+        centroids = state.get("centroids")
+        self.centroids = None if centroids is None else centroids.to(self.device)

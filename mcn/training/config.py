@@ -1,0 +1,116 @@
+"""All that decides the outcome of a run, what only decides how it runs, and the presets."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mcn.objectives import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What to train. These fields are the identity of a run."""
+
+    stage: Stage
+    """Order of the two stages: AV_T trains audio and video, then adds text; AVT trains all three
+    at once."""
+    seed: int = 0
+    """Decides initial weights, the order of videos and the clips drawn from them."""
+    control: Literal["none", "shuffled-captions"] = "none"
+    """shuffled-captions gives every video the captions of another one: a model that still scores
+    above chance has learnt something else than what captions say."""
+    batch_size: int = 128
+    """Videos in a global batch, over all GPUs."""
+    clips_per_video: int = 32
+    """The most clips drawn from one video for a batch, none of them twice."""
+    stage1_epochs: int = 20
+    """Passes over the videos in the first stage."""
+    stage2_epochs: int = 10
+    """Passes over the videos in the second stage. AVT has one stage of both lengths together."""
+    lr: float = 1e-4
+    """Peak learning rate of Adam, for the global batch."""
+    warmup_steps: int = 5000
+    """Steps over which the learning rate rises, but at most a tenth of a stage; then it falls
+    along a cosine to 0."""
+    embedding_dim: int = 2048
+    """Dimensions of the joint space."""
+    reconstruction_dim: int = 1024
+    """Hidden dimensions of the decoders."""
+    min_clip_seconds: float = 10.0
+    """A caption is grown by its neighbours until it lasts this long."""
+    max_words: int = 20
+    """Words of a clip that are read; the rest is cut off."""
+    temperature: float = 0.1
+    """Divides the cosines in the contrastive and the clustering loss."""
+    margin: float = 1e-3
+    """Margin of the contrastive and the clustering loss."""
+    contrastive_weight: float = 1.0
+    """Weight of the sum of the contrastive terms."""
+    cluster_weight: float = 1.0
+    """Weight of the mean of the clustering terms."""
+    reconstruction_weight: float = 1.0
+    """Weight of the mean of the reconstruction terms."""
+    clusters: int = 256
+    """Clusters of the joint embeddings; clustering starts once the queue holds as many clips."""
+    queue_size: int = 40_960
+    """Newest clips that are clustered."""
+    refit_every_steps: int = 20
+    """Steps between two fits of k-means; in between clips go to the nearest centroid."""
+    statistics_batches: int = 32
+    """Batches whose mean and variance bring the inputs to one scale."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "clips_per_video", "stage1_epochs", "clusters", "queue_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)} and must be at least 1")
+        if self.queue_size < self.clusters:
+            raise ValueError(
+                f"a queue of {self.queue_size} clips never fills {self.clusters} clusters: "
+                "give --queue-size at least the number of --clusters"
+            )
+        if self.temperature <= 0:
+            raise ValueError(f"temperature is {self.temperature} and must be positive")
+
+    @property
+    def name(self) -> str:
+        """The run's folder name, unless another is given."""
+        control = "" if self.control == "none" else f"-{self.control}"
+        return f"{self.stage.name}-seed{self.seed}{control}"
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Epochs of each stage."""
+        if len(self.stage.value) == 1:
+            return (self.stage1_epochs + self.stage2_epochs,)
+        return self.stage1_epochs, self.stage2_epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """How a run is carried out; no part of its identity."""
+
+    loader_workers: int = 0
+    """Processes that read batches ahead, for each rank; 0 reads between the steps."""
+    checkpoint_every_minutes: float = 10.0
+    """The most work that a kill can cost; each rank-0 step also looks at the clock."""
+    checkpoint_every_steps: int | None = None
+    """Save after so many steps as well."""
+
+
+# What the publication trained with (Chen et al., 2021), where it differs from the defaults, which
+# are the user's: one stage of 30 epochs over three modalities in 6144 dimensions.
+# Command: python jobs/train.py --preset paper --stage AVT --gpus 4
+# Wall time: days on 4 GPUs.  Published: YouCook2 R@1 18.1, MSR-VTT R@1 10.5 (pre-trained
+# features, DAVEnet trained online).
+PAPER: dict[str, Any] = {"embedding_dim": 6144}
+
+# For a corpus of dozens of videos, not millions: batches of about 128 clips, clips of one caption.
+# Command: make demo.  Wall time: a minute a row on 2 cores.  Result: see the report it writes.
+DEMO: dict[str, Any] = {
+    "batch_size": 16,
+    "clips_per_video": 8,
+    "min_clip_seconds": 3.0,
+    "clusters": 32,
+    "queue_size": 512,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {"default": {}, "paper": PAPER, "demo": DEMO}

@@ -1,0 +1,92 @@
+"""One process per GPU, in the words of torchrun: RANK, WORLD_SIZE, LOCAL_RANK.
+
+Whoever starts the processes sets these; without them there is one process, and every function
+here does what one process needs.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Shaped
+from torch import Tensor
+
+
+def rank() -> int:
+    """Number of this process, 0 where it is alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def process_group() -> Iterator[torch.device]:
+    """Join the other processes, if any, for the length of the block; yields this one's device."""
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield device
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device
+        dist.barrier()  # nobody leaves while another still needs an answer
+    finally:
+        dist.destroy_process_group()
+
+
+def any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is set on any rank; every rank has to ask."""
+    if not dist.is_initialized():
+        return flag
+    answer = torch.tensor(int(flag), device=device)
+    dist.all_reduce(answer, op=dist.ReduceOp.MAX)
+    return bool(answer.item())
+
+
+def gather(local: Shaped[Tensor, "local ..."]) -> Shaped[Tensor, "world ..."]:
+    """Rows of every rank, in rank order; gradients return to the rank that a row came from.
+
+    Ranks may hold different numbers of rows. A loss over gathered rows has the same value on
+    every rank, and after DDP has averaged the gradients they are those of a single process.
+    """
+    if not dist.is_initialized():
+        return local
+    counts = torch.zeros(world_size(), dtype=torch.long, device=local.device)
+    counts[rank()] = len(local)
+    dist.all_reduce(counts)
+    gathered: Tensor = _Gather.apply(local, counts.tolist())
+    return gathered
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, local: Tensor, counts: list[int]) -> Tensor:
+        ctx.counts = counts
+        longest = max(counts)
+        # gloo knows no booleans and ranks must send equally many rows.
+        sent = local.to(torch.uint8) if local.dtype == torch.bool else local
+        padded = sent.new_zeros((longest, *local.shape[1:]))
+        padded[: len(local)] = sent
+        received = padded.new_empty((len(counts) * longest, *local.shape[1:]))
+        dist.all_gather_into_tensor(received, padded)
+        kept = (
+            [part[:count] for part, count in zip(received.split(longest), counts, strict=True)]
+            if longest
+            else [received]
+        )
+        return torch.cat(kept).to(local.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        grad = grads[0].contiguous().clone()
+        dist.all_reduce(grad)
+        return grad.split(ctx.counts)[dist.get_rank()], None

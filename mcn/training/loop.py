@@ -1,0 +1,175 @@
+"""Trains the stages of a run one after the other, from wherever it was left."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from mcn.data.batches import ClipBatch
+from mcn.data.clip_reader import ClipReader
+from mcn.data.training_batches import Sampling, TrainingBatches
+from mcn.modality import MODALITIES, Modality
+from mcn.models.mcn import Mcn, McnDims
+from mcn.progress import Progress
+from mcn.store.reader import FeatureStore
+from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mcn.training.config import Runtime, TrainConfig
+from mcn.training.distributed import any_rank, process_group, rank, world_size
+from mcn.training.run_folder import MetricsLog, RunFolder
+from mcn.training.stage import StageTrainer
+from mcn.training.statistics import set_input_statistics
+from mcn.training.stop import StoppedEarlyError, StopRequest, stop_on_signal
+
+
+def train(
+    config: TrainConfig,
+    runtime: Runtime,
+    stores: Mapping[Modality, FeatureStore],
+    run: RunFolder,
+) -> None:
+    """Bring the run to its end: `run.final` is there afterwards.
+
+    A run that was killed carries on from its last checkpoint and ends with the same bits, on the
+    same hardware and number of processes.
+
+    Raises:
+        StoppedEarlyError: A signal asked to stop; the state is saved.
+        FloatingPointError: The loss is not finite.
+        ValueError: The run's folder holds another run.
+    """
+    fingerprints = {modality: stores[modality].fingerprint.digest() for modality in MODALITIES}
+    run.check(config, fingerprints)
+    if run.final.exists():
+        return
+    with process_group() as device, stop_on_signal() as stop:
+        if rank() == 0:
+            run.claim(config, fingerprints)
+        reader = ClipReader(stores)
+        loop = _Loop(config, runtime, reader, run, device, stop)
+        is_complete = loop.carry_on()
+    if not is_complete:
+        raise StoppedEarlyError(
+            f"{run.path.name}: asked to stop, saved at step {loop.step} of {loop.num_steps}; "
+            "the same command carries on"
+        )
+
+
+class _Loop:
+    """A run under way: where it stands, and when to save."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        runtime: Runtime,
+        reader: ClipReader,
+        run: RunFolder,
+        device: torch.device,
+        stop: StopRequest,
+    ) -> None:
+        self.config = config
+        self.runtime = runtime
+        self.run = run
+        self.device = device
+        self.stop = stop
+        sampling = Sampling(
+            seed=config.seed,
+            batch_size=config.batch_size,
+            clips_per_video=config.clips_per_video,
+            min_clip_seconds=config.min_clip_seconds,
+            max_words=config.max_words,
+            shuffled_captions=config.control == "shuffled-captions",
+        )
+        self.batches = TrainingBatches(reader, sampling, rank=rank(), world_size=world_size())
+        self.stage_lengths = [n * self.batches.steps_per_epoch for n in config.epochs]
+        self.num_steps = sum(self.stage_lengths)
+        self.step = 0
+
+    def carry_on(self) -> bool:
+        """Train to the end, or until asked to stop; says whether the run is complete."""
+        saved = load_checkpoint(self.run.last) if self.run.last.exists() else None
+        self._restore_model(saved)
+        self._last_save = time.monotonic()
+        with (
+            MetricsLog(self.run, first_step=self.step, is_writer=rank() == 0) as log,
+            Progress(
+                f"train {self.run.path.name}",
+                total=self.num_steps,
+                unit="steps",
+                is_shown=rank() == 0,
+            ) as progress,
+        ):
+            progress.advance(self.step)
+            batches = self._load_batches()
+            stage_end = 0
+            for index, objective in enumerate(self.config.stage.value):
+                stage_start, stage_end = stage_end, stage_end + self.stage_lengths[index]
+                if self.step >= stage_end:
+                    continue
+                length = self.stage_lengths[index]
+                trainer = StageTrainer(self.config, objective, self.model, num_steps=length)
+                if saved is not None and saved.meta["stage"] == index:
+                    trainer.load_state(saved.part("optimizer"), saved.part("clustering"))
+                while self.step < stage_end:
+                    result = trainer.step(next(batches), self.step - stage_start)
+                    log.write(self.step, index, self.step // self.batches.steps_per_epoch, result)
+                    self.step += 1
+                    progress.advance()
+                    is_stopping = any_rank(self.stop.is_set, self.device)
+                    if is_stopping or self.step == stage_end or self._is_due():
+                        self._save(index, trainer)
+                    if is_stopping and self.step < self.num_steps:
+                        return False
+        if rank() == 0:
+            self.run.last.replace(self.run.final)
+        return True
+
+    def _restore_model(self, saved: Checkpoint | None) -> None:
+        config = self.config
+        torch.manual_seed(config.seed)
+        dims = McnDims(
+            **self.batches.reader.dims,
+            embedding=config.embedding_dim,
+            reconstruction=config.reconstruction_dim,
+        )
+        self.model = Mcn(dims).to(self.device)
+        if saved is None:
+            set_input_statistics(self.model, self.batches, num_batches=config.statistics_batches)
+            return
+        self.model.load_state_dict(saved.part("model"))
+        torch.set_rng_state(saved.tensors["random_state"])
+        self.step = saved.meta["step"]
+
+    def _load_batches(self) -> Iterator[ClipBatch]:
+        workers = self.runtime.loader_workers
+        return iter(
+            DataLoader(
+                self.batches,
+                sampler=range(self.step, self.num_steps),
+                batch_size=None,
+                num_workers=workers,
+                pin_memory=self.device.type == "cuda",
+            )
+        )
+
+    def _is_due(self) -> bool:
+        every = self.runtime.checkpoint_every_steps
+        if every is not None and self.step % every == 0:
+            return True
+        minutes = (time.monotonic() - self._last_save) / 60
+        return minutes >= self.runtime.checkpoint_every_minutes
+
+    def _save(self, stage: int, trainer: StageTrainer) -> None:
+        self._last_save = time.monotonic()
+        if rank() != 0:
+            return
+        model: dict[str, Tensor] = self.model.state_dict()
+        tensors = {
+            **{f"model.{name}": value for name, value in model.items()},
+            **trainer.state(),
+            "random_state": torch.get_rng_state(),
+        }
+        meta = {"step": self.step, "stage": stage, "dims": asdict(self.model.dims)}
+        save_checkpoint(self.run.last, Checkpoint(tensors, meta))

@@ -1,0 +1,143 @@
+"""The folder of one run: what it is, its metrics and its checkpoints."""
+
+import dataclasses
+import json
+import subprocess
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from mcn.modality import Modality
+from mcn.root import REPOSITORY
+from mcn.training.config import TrainConfig
+from mcn.training.stage import StepResult
+
+
+class RunFolder:
+    """`config.yaml`, `metrics.jsonl`, `tensorboard/` and `checkpoints/` of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def last(self) -> Path:
+        """The newest state of a run under way; gone once the run is complete."""
+        return self.path / "checkpoints" / "last.safetensors"
+
+    def stage_end(self, stage: int) -> Path:
+        return self.path / "checkpoints" / f"stage{stage}.safetensors"
+
+    @property
+    def final(self) -> Path:
+        """The trained model; there once the run is complete."""
+        return self.path / "checkpoints" / "final.safetensors"
+
+    def check(self, config: TrainConfig, data: dict[Modality, str]) -> None:
+        """Make sure that no other run lives in this folder.
+
+        Args:
+            config: What is trained.
+            data: Fingerprint of each store that it is trained on.
+
+        Raises:
+            ValueError: Another run does; the message says what differs.
+        """
+        if not self.config.exists():
+            return
+        begun = yaml.safe_load(self.config.read_text())
+        differing = [
+            f"{part}.{name}: {begun[part].get(name)!r} there, {value!r} asked for"
+            for part, values in _identity(config, data).items()
+            for name, value in values.items()
+            if begun[part].get(name) != value
+        ]
+        if differing:
+            raise ValueError(
+                f"{self.path} holds another run ({'; '.join(differing)}): "
+                "give this one its own --run NAME, or remove that folder"
+            )
+
+    def claim(self, config: TrainConfig, data: dict[Modality, str]) -> None:
+        """Write down what this run is, with the commit of the code that began it."""
+        if self.config.exists():
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        content = {**_identity(config, data), "code": git_commit()}
+        replace_text(self.config, yaml.safe_dump(content, sort_keys=False))
+
+
+class MetricsLog:
+    """One line a step in `metrics.jsonl`, and the same to TensorBoard; one rank writes it."""
+
+    def __init__(self, run: RunFolder, *, first_step: int, is_writer: bool) -> None:
+        """Drops what a killed run wrote after its last checkpoint."""
+        self._is_writer = is_writer
+        if not is_writer:
+            return
+        kept = [row for row in read_metrics(run.metrics) if row["step"] < first_step]
+        replace_text(run.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+        self._file = run.metrics.open("a", buffering=1)
+        self._tensorboard = SummaryWriter(str(run.path / "tensorboard"), purge_step=first_step)
+
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def write(self, step: int, stage: int, epoch: int, result: StepResult) -> None:
+        """Record a step; stages and epochs count from 0 here and from 1 in the file."""
+        if not self._is_writer:
+            return
+        measured = {"lr": result.lr, "loss": result.loss, **result.terms}
+        row = {"step": step, "stage": stage + 1, "epoch": epoch + 1, **measured}
+        self._file.write(json.dumps(row) + "\n")
+        for name, value in measured.items():
+            self._tensorboard.add_scalar(name, value, global_step=step)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._is_writer:
+            self._file.close()
+            self._tensorboard.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of a `metrics.jsonl`; a last line cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    aside = path.with_suffix(".tmp")
+    aside.write_text(text)
+    aside.replace(path)
+
+
+def _identity(config: TrainConfig, data: dict[Modality, str]) -> dict[str, dict[str, Any]]:
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    plain = {k: v.name if isinstance(v, Enum) else v for k, v in values.items()}
+    return {"train": plain, "data": dict(data)}
+
+
+def git_commit() -> str:
+    """The commit of the code, with `-dirty` where it has been changed since."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"

@@ -1,0 +1,32 @@
+"""Which tasks of a job array are meant, as SLURM writes them: `0-899`, `3,7,20-29`, `0-899%64`."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Array:
+    """Indices in rising order, and how many may run at once."""
+
+    indices: tuple[int, ...]
+    max_running: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Array":
+        """Read SLURM's notation.
+
+        Raises:
+            ValueError: The text is none.
+        """
+        match = re.fullmatch(r"(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)(?:%(\d+))?", text)
+        if match is None:
+            raise ValueError(f"--array {text!r} is none: write 0-899, 3,7,20-29 or 0-899%64")
+        indices: set[int] = set()
+        for part in match[1].split(","):
+            first, _, last = part.partition("-")
+            if last and int(last) < int(first):
+                raise ValueError(f"--array {text!r}: {part} runs backwards")
+            indices.update(range(int(first), int(last or first) + 1))
+        if match[2] == "0":
+            raise ValueError(f"--array {text!r} lets no task run")
+        return cls(tuple(sorted(indices)), int(match[2]) if match[2] else None)

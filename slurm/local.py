@@ -1,0 +1,64 @@
+"""Processes on this machine that find each other as torchrun's would."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable
+from multiprocessing.connection import wait
+
+PR_SET_PDEATHSIG = 1
+
+
+def run_ranks(work: Callable[[], None], *, num_ranks: int) -> None:
+    """Run `work` in so many processes at once, each told its rank by the environment.
+
+    One alone runs right here.
+
+    Raises:
+        ChildProcessError: A process failed; the others have been ended.
+    """
+    if num_ranks == 1:
+        work()
+        return
+    context = multiprocessing.get_context("spawn")
+    port = str(_free_port())
+    processes = [
+        context.Process(target=_run_rank, args=(work, rank, num_ranks, port), name=f"rank {rank}")
+        for rank in range(num_ranks)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        running = processes
+        while running:
+            wait([process.sentinel for process in running])
+            failed = [process for process in running if process.exitcode]
+            if failed:
+                raise ChildProcessError(f"{failed[0].name} ended with status {failed[0].exitcode}")
+            running = [process for process in running if process.exitcode is None]
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _run_rank(work: Callable[[], None], rank: int, num_ranks: int, port: str) -> None:
+    # Where the parent is killed nobody else would end this process.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(num_ranks),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+    }
+    work()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,25 @@
+"""What all tests share: their own random state, and skipping that cannot hide."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+torch.set_num_threads(2)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip GPU tests where there is no GPU, unless the environment says there must be one."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        if os.environ.get("REQUIRE_GPU"):
+            pytest.fail("REQUIRE_GPU is set, but there is no GPU")
+        pytest.skip("no GPU")
+
+
+@pytest.fixture(autouse=True)
+def own_random_state() -> Iterator[None]:
+    """Give every test the same random state, whatever ran before it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield

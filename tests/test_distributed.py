@@ -1,0 +1,73 @@
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mcn.losses import mms_loss
+from mcn.training.distributed import any_rank, gather, process_group
+from slurm.local import run_ranks
+
+DIM = 8
+SHARES = {0: (0, 4), 1: (4, 6)}  # ranks may hold different numbers of rows
+
+
+def gradient(model: nn.Module, first: int, stop: int) -> torch.Tensor:
+    """Gradient of the contrastive loss, with rows `first:stop` of the batch on this rank."""
+    generator = torch.Generator().manual_seed(0)
+    video = torch.randn(6, DIM, generator=generator)[first:stop]
+    audio = torch.randn(6, DIM, generator=generator)[first:stop]
+    mms_loss(gather(model(video)) @ gather(model(audio)).T).backward()
+    (parameter,) = model.parameters()
+    assert parameter.grad is not None
+    return parameter.grad
+
+
+def linear() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(DIM, DIM, bias=False)
+
+
+def run_rank(results: Path) -> None:
+    rank = int(os.environ["RANK"])
+    with process_group() as device:
+        grad = gradient(DistributedDataParallel(linear()), *SHARES[rank])
+        mask = gather(torch.tensor([rank == 0] * (rank + 1)))
+        empty = gather(torch.ones(rank, 2))
+        answers = [any_rank(rank == 1, device), any_rank(False, device)]
+    torch.save(
+        {"grad": grad, "mask": mask, "empty": empty, "answers": answers}, results / f"{rank}.pt"
+    )
+
+
+@pytest.mark.slow
+def test_two_ranks_compute_the_gradient_of_one(tmp_path: Path) -> None:
+    run_ranks(partial(run_rank, tmp_path), num_ranks=2)
+    alone = gradient(linear(), 0, 6)
+    for rank in SHARES:
+        result = torch.load(tmp_path / f"{rank}.pt")
+        torch.testing.assert_close(result["grad"], alone)
+        assert result["mask"].tolist() == [True, False, False]
+        assert result["empty"].tolist() == [[1.0, 1.0]]
+        assert result["answers"] == [True, False]
+
+
+def test_alone_gathering_gives_back_what_came() -> None:
+    rows = torch.randn(3, 2, requires_grad=True)
+    assert gather(rows) is rows
+
+
+def fail_on_rank_one() -> None:
+    if os.environ["RANK"] == "1":
+        raise SystemExit(7)
+    with process_group():  # waits for rank 1, which never comes
+        pass
+
+
+@pytest.mark.slow
+def test_when_one_rank_fails_the_others_are_ended() -> None:
+    with pytest.raises(ChildProcessError, match="rank 1 ended with status 7"):
+        run_ranks(fail_on_rank_one, num_ranks=2)
