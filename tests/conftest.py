@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterator
 
+# Before torch is imported, and for the processes that tests start: matrices are tiny here, and
+# waiting threads would only take the cores from each other.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 import torch
-
-torch.set_num_threads(2)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -26,7 +26,6 @@ class ClipReader:
     def __init__(self, stores: Mapping[Modality, FeatureStore]) -> None:
         self.stores = stores
         self.dims: dict[Modality, int] = {m: stores[m].dim for m in MODALITIES}
-        self._ids = {m: frozenset(stores[m].video_ids) for m in MODALITIES}
 
     def read(
         self,
@@ -60,7 +59,7 @@ class ClipReader:
         return self.stores["text"].read(video_id, first_row, stop_row).astype(np.float32)
 
     def has(self, modality: Modality, video_id: str) -> bool:
-        return video_id in self._ids[modality]
+        return video_id in self.stores[modality]
 
     def _rows(
         self, modality: Modality, video_id: str, start_seconds: float, end_seconds: float
@@ -72,7 +71,7 @@ class ClipReader:
             start_seconds,
             end_seconds,
             rows_per_second=store.rows_per_second,
-            num_rows=store.num_rows(video_id),
+            num_rows=store.entry(video_id).num_rows,
         )
         if first >= stop:
             return None

@@ -151,6 +151,8 @@ class _Loop:
                 batch_size=None,
                 num_workers=workers,
                 pin_memory=self.device.type == "cuda",
+                # Its own: by default the loader draws from the random state that is saved.
+                generator=torch.Generator(),
             )
         )
 

@@ -90,7 +90,7 @@ class StageTrainer:
             videos = ", ".join(sorted(set(batch.video_ids)))
             raise FloatingPointError(f"step {step}: {', '.join(broken)} not finite; {videos}")
         warmup = min(self.config.warmup_steps, self.num_steps // 10)
-        lr = self.config.lr * warmup_cosine(step + 1, warmup=warmup, total=self.num_steps)
+        lr = self.config.lr * warmup_cosine(step, warmup=warmup, total=self.num_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad()

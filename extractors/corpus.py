@@ -1,0 +1,71 @@
+"""The videos below a root, and where they stand in the steps before extraction."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from extractors.resize import ResizeConfig
+from mcn.data.ledger import Outcome, read_ledger
+from mcn.data.manifest import from_folder, from_howto100m, read_manifest, write_manifest
+from mcn.root import Root
+
+
+def raw_videos(root: Root) -> dict[str, Path]:
+    """The raw file of each video that has one; brings `manifest.csv` up to date.
+
+    The videos are those of HowTo100M's csv where the root has it, else all files in `raw/`.
+    """
+    if root.howto100m_csv.exists():
+        videos = from_howto100m(root.howto100m_csv, root.raw)
+    else:
+        videos = from_folder(root.raw)
+    if not root.manifest.exists() or read_manifest(root.manifest) != videos:
+        write_manifest(root.manifest, videos)
+    return {video.video_id: root.path / video.path for video in videos if video.path}
+
+
+def resize_ledger(root: Root) -> Path:
+    """Where the outcomes of resizing are."""
+    return root.ledger / "resize"
+
+
+def resized_videos(root: Root) -> dict[str, Outcome]:
+    """The videos that are in the standard form."""
+    outcomes = read_ledger(resize_ledger(root))
+    return {k: v for k, v in outcomes.items() if v.status == "done"}
+
+
+def claim_resize_rule(root: Root, config: ResizeConfig) -> None:
+    """Write down how the videos of this root are resized, so that none is resized otherwise.
+
+    Raises:
+        ValueError: They were resized by another rule before.
+    """
+    path = root.resized / "rule.json"
+    rule = dataclasses.asdict(config)
+    if path.exists():
+        before = json.loads(path.read_text())
+        if before != rule:
+            differing = [name for name in rule if rule[name] != before.get(name)]
+            raise ValueError(
+                f"{root.resized} holds videos resized with another {', '.join(differing)} "
+                f"(see {path}): use the same, or another --root"
+            )
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps(rule, indent=2) + "\n")
+    aside.replace(path)
+
+
+def read_resize_rule(root: Root) -> dict[str, str | int | float]:
+    """The rule that `claim_resize_rule` wrote.
+
+    Raises:
+        FileNotFoundError: Nothing has been resized below this root.
+    """
+    path = root.resized / "rule.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run jobs/resize.py first")
+    rule: dict[str, str | int | float] = json.loads(path.read_text())
+    return rule

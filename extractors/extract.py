@@ -1,0 +1,53 @@
+"""One shard of one modality: every planned video becomes a record, then the shard is sealed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from mcn.store.fingerprint import Fingerprint
+from mcn.store.record import Record
+from mcn.store.writer import ShardWriter
+
+
+class RecordSource(Protocol):
+    """Makes the records of one modality."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What decides the rows."""
+
+    @property
+    def provenance(self) -> dict[str, str | int | float]:
+        """On what they were computed; decides nothing that matters."""
+
+    def records(self, video_ids: Sequence[str]) -> Iterator[Record]:
+        """A record for each video in the order given, of the failed ones too."""
+
+
+def extract_shard(
+    path: Path,
+    video_ids: Sequence[str],
+    source: RecordSource,
+    *,
+    on_videos: Callable[[int], None],
+) -> None:
+    """The sealed shard at `path`, made from where an earlier try left off.
+
+    Args:
+        path: The shard; nothing happens where it is sealed already.
+        video_ids: What it shall hold.
+        source: Makes the records that are missing.
+        on_videos: Told of videos as they are done, for progress.
+    """
+    if path.exists():
+        on_videos(len(video_ids))
+        return
+    with ShardWriter(
+        path, video_ids=video_ids, fingerprint=source.fingerprint, provenance=source.provenance
+    ) as writer:
+        missing = [video_id for video_id in video_ids if video_id not in writer.done]
+        on_videos(len(video_ids) - len(missing))
+        for record in source.records(missing):
+            writer.append(record)
+            on_videos(1)
+        writer.seal()

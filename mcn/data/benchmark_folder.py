@@ -1,0 +1,55 @@
+"""A benchmark on disk: its annotation, recognised by its published file name."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mcn.data.benchmarks import BenchmarkClip, read_msrvtt, read_youcook2
+from mcn.data.captions import Captions
+
+ANNOTATIONS: dict[str, Callable[[Path], list[BenchmarkClip]]] = {
+    "validation_youcook.csv": read_youcook2,
+    "msrvtt_test.csv": read_msrvtt,
+    "MSRVTT_JSFUSION_test.csv": read_msrvtt,
+}
+
+TITLES = {"youcook2": "YouCook2", "msrvtt": "MSR-VTT"}
+"""How tables call the benchmark of a folder."""
+
+
+def read_benchmark(folder: Path) -> list[BenchmarkClip]:
+    """The clips of the benchmark in this folder.
+
+    Raises:
+        FileNotFoundError: It has no annotation; the message says which names are known.
+    """
+    for name, read in ANNOTATIONS.items():
+        if (folder / name).exists():
+            return read(folder / name)
+    raise FileNotFoundError(f"{folder} has no annotation: put one of {', '.join(ANNOTATIONS)} there")
+
+
+def sentences_of_videos(
+    clips: list[BenchmarkClip], seconds: Mapping[str, float]
+) -> dict[str, Captions]:
+    """Each video's sentences in the place of captions, in the order of the annotation.
+
+    Args:
+        clips: The clips of the benchmark.
+        seconds: Length of each video that there is: where a clip lasts to the end of its video.
+    """
+    by_video: dict[str, list[BenchmarkClip]] = {}
+    for clip in clips:
+        by_video.setdefault(clip.video_id, []).append(clip)
+    return {
+        video_id: Captions(
+            start_seconds=[clip.start_seconds for clip in group],
+            end_seconds=[_end(clip, seconds.get(video_id, 0.0)) for clip in group],
+            texts=[clip.text for clip in group],
+        )
+        for video_id, group in by_video.items()
+    }
+
+
+def _end(clip: BenchmarkClip, seconds: float) -> float:
+    return seconds if math.isinf(clip.end_seconds) else clip.end_seconds

@@ -1,0 +1,119 @@
+"""What one run achieves on one benchmark, ready to be written down."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor
+
+from mcn.evaluation.results import (
+    BenchmarkResults,
+    Example,
+    FoundClip,
+    QueryRanks,
+    RunResults,
+)
+from mcn.evaluation.retrieval import ranks
+from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_benchmark, load_model
+from mcn.modality import Modality
+from mcn.store.reader import FeatureStore
+from mcn.training.checkpoint import load_checkpoint
+from mcn.training.run_folder import RunFolder
+
+FOUND_PER_EXAMPLE = 5
+
+
+class BenchmarkData:
+    """A benchmark's features and sentences."""
+
+    def __init__(
+        self, title: str, stores: Mapping[Modality, FeatureStore], sentences: Sequence[str]
+    ) -> None:
+        """Sentences are in the order of video ids, and of the annotation within each."""
+        self.title = title
+        self.stores = stores
+        self.sentences = sentences
+
+
+def evaluate_run(run: RunFolder, benchmarks: Mapping[str, BenchmarkData]) -> RunResults:
+    """Zero-shot retrieval with the run's final model on every benchmark.
+
+    Raises:
+        FileNotFoundError: The run is not complete.
+    """
+    if not run.final.exists():
+        raise FileNotFoundError(f"{run.final} is missing: the run is not complete")
+    config = yaml.safe_load(run.config.read_text())["train"]
+    model = load_model(load_checkpoint(run.final))
+    return RunResults(
+        run=run.path.name,
+        stage=config["stage"],
+        seed=config["seed"],
+        control=config["control"],
+        checkpoint_sha256=file_sha256(run.final),
+        benchmarks={
+            name: _results(
+                data, embed_benchmark(model, data.stores, max_words=config["max_words"])
+            )
+            for name, data in benchmarks.items()
+        },
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _results(data: BenchmarkData, embedded: ClipEmbeddings) -> BenchmarkResults:
+    similarity = {direction: embedded.similarity(direction) for direction in DIRECTIONS}
+    all_ranks = {direction: ranks(scores) for direction, scores in similarity.items()}
+    return BenchmarkResults(
+        title=data.title,
+        num_queries=len(embedded.clips),
+        queries={
+            direction: QueryRanks(
+                ranks=tuple(all_ranks[direction].tolist()),
+                num_missing=embedded.num_missing(direction),
+            )
+            for direction in DIRECTIONS
+        },
+        video_ids=tuple(clip.video_id for clip in embedded.clips),
+        examples=_examples(data, embedded, similarity["t2va"], all_ranks["t2va"]),
+    )
+
+
+def _examples(
+    data: BenchmarkData, embedded: ClipEmbeddings, similarity: Tensor, rank: Tensor
+) -> tuple[Example, ...]:
+    """The sentence with the best, the middle and the worst rank."""
+    order = rank.argsort(stable=True).tolist()
+    chosen = dict.fromkeys((order[0], order[len(order) // 2], order[-1]))
+    return tuple(_example(data, embedded, similarity[q], int(rank[q]), q) for q in chosen)
+
+
+def _example(
+    data: BenchmarkData, embedded: ClipEmbeddings, scores: Tensor, rank: int, query: int
+) -> Example:
+    best = torch.nan_to_num(scores, nan=-torch.inf).argsort(descending=True, stable=True)
+    own = embedded.clips[query]
+    return Example(
+        text=data.sentences[query],
+        video_id=own.video_id,
+        start_seconds=own.start_seconds,
+        end_seconds=own.end_seconds,
+        rank=rank,
+        found=tuple(
+            FoundClip(
+                video_id=embedded.clips[index].video_id,
+                start_seconds=embedded.clips[index].start_seconds,
+                end_seconds=embedded.clips[index].end_seconds,
+                score=float(scores[index]),
+                is_own=index == query,
+            )
+            for index in best[:FOUND_PER_EXAMPLE].tolist()
+        ),
+    )

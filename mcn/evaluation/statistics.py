@@ -1,0 +1,185 @@
+"""95 % intervals of retrieval metrics, and whether a result can be told from chance.
+
+Intervals come from the bootstrap (Efron, 1979): queries are drawn again and again with
+replacement, and the middle 95 % of what the metric then becomes is the interval. Clips of one
+video resemble each other, so where `groups` names the video of each query, whole videos are
+drawn, and the interval is as wide as that resemblance makes it. Queries are the only source of
+chance considered here: how much another training seed would change a result is not covered.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+CONFIDENCE = 0.95
+
+FEWEST_INFORMATIVE_GROUPS = 5
+"""With hits in fewer groups, or misses in fewer, resampling says little about what is rare."""
+
+RESAMPLES = 10_000
+RESAMPLES_PER_CHUNK = 250
+
+Verdict = Literal["above chance", "not told from chance", "below chance"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A measured value and the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def as_percent(self, decimals: int = 1) -> str:
+        """A share in percent, as in `12.0 [8.0, 17.0]`."""
+        return self._text(100, decimals)
+
+    def as_rank(self) -> str:
+        """A rank, as in `12.5 [9.0, 17.0]`."""
+        return self._text(1, 1)
+
+    def _text(self, scale: int, decimals: int) -> str:
+        value, low, high = (
+            f"{scale * number:.{decimals}f}" for number in (self.value, self.low, self.high)
+        )
+        return f"{value} [{low}, {high}]"
+
+
+def recall_interval(
+    hits: Bool[np.ndarray, " queries"],
+    *,
+    groups: Sequence[str] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Share of queries that hit, with its interval: bootstrap, or Wilson where that degenerates.
+
+    It degenerates where fewer than 5 groups have a hit, or fewer than 5 a miss: with no hit at
+    all, for one, every resample has none and the interval would have no width. Wilson's interval
+    is then that of as many independent queries as the grouped ones are worth.
+
+    Args:
+        hits: Whether each query found its item.
+        groups: Name of each query's group, its video; by default each query is its own group.
+        resamples: How often the groups are drawn.
+        seed: Decides the draws.
+    """
+    group_of_query = _number_groups(len(hits), groups)
+    sizes = np.bincount(group_of_query)
+    num_hits = np.bincount(group_of_query, weights=hits)
+    share = float(hits.mean())
+    informative = min(np.count_nonzero(num_hits), np.count_nonzero(num_hits < sizes))
+    if informative < FEWEST_INFORMATIVE_GROUPS:
+        return _wilson_interval(share, _worth_in_queries(num_hits, sizes))
+    return _bootstrap_interval(
+        share, lambda counts: (counts @ num_hits) / (counts @ sizes), len(sizes), resamples, seed
+    )
+
+
+def median_rank_interval(
+    ranks: Int[np.ndarray, " queries"],
+    *,
+    groups: Sequence[str] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Median rank counted from 1, with its bootstrap interval, of ranks counted from 0.
+
+    Args:
+        ranks: How many wrong items came before each query's own.
+        groups: Name of each query's group, its video; by default each query is its own group.
+        resamples: How often the groups are drawn.
+        seed: Decides the draws.
+    """
+    group_of_query = _number_groups(len(ranks), groups)
+    order = np.argsort(ranks, kind="stable")
+    ascending, group_of_ascending = ranks[order] + 1.0, group_of_query[order]
+
+    def medians(counts: Int[np.ndarray, "resamples groups"]) -> Float[np.ndarray, " resamples"]:
+        up_to = counts[:, group_of_ascending].cumsum(axis=1, dtype=np.int32)
+        total = up_to[:, -1:]
+        below_middle = (up_to <= (total - 1) // 2).sum(axis=1)
+        above_middle = (up_to <= total // 2).sum(axis=1)
+        middle: np.ndarray = (ascending[below_middle] + ascending[above_middle]) / 2
+        return middle
+
+    value = float(np.median(ascending))
+    return _bootstrap_interval(value, medians, int(group_of_query.max()) + 1, resamples, seed)
+
+
+def against_chance(interval: Interval, chance: float) -> Verdict:
+    """Whether chance lies outside the interval, and on which side the result then is."""
+    if interval.low > chance:
+        return "above chance"
+    if interval.high < chance:
+        return "below chance"
+    return "not told from chance"
+
+
+def _number_groups(num_queries: int, groups: Sequence[str] | None) -> Int[np.ndarray, " queries"]:
+    """Number of each query's group; each query its own where there are too few to draw from."""
+    if num_queries == 0:
+        raise ValueError("no query, and so no interval: the benchmark has no clip")
+    if groups is None:
+        return np.arange(num_queries)
+    if len(groups) != num_queries:
+        raise ValueError(f"{len(groups)} groups for {num_queries} queries: name one a query")
+    names, numbers = np.unique(np.asarray(groups), return_inverse=True)
+    return np.arange(num_queries) if len(names) < FEWEST_INFORMATIVE_GROUPS else numbers
+
+
+def _bootstrap_interval(
+    value: float,
+    statistic: Callable[[Int[np.ndarray, "resamples groups"]], Float[np.ndarray, " resamples"]],
+    num_groups: int,
+    resamples: int,
+    seed: int,
+) -> Interval:
+    """Percentile interval of a statistic of how often each group was drawn."""
+    chunks = _draw_groups(num_groups, resamples, np.random.default_rng(seed))
+    outcomes = np.concatenate([statistic(counts) for counts in chunks])
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(outcomes, [tail, 1 - tail])
+    return Interval(value, float(low), float(high))
+
+
+def _draw_groups(
+    num_groups: int, resamples: int, rng: np.random.Generator
+) -> Iterator[Int[np.ndarray, "resamples groups"]]:
+    """How often each group is drawn in each resample, a few resamples at a time."""
+    for first in range(0, resamples, RESAMPLES_PER_CHUNK):
+        rows = min(RESAMPLES_PER_CHUNK, resamples - first)
+        drawn = rng.integers(num_groups, size=(rows, num_groups), dtype=np.int32)
+        cells = drawn + num_groups * np.arange(rows, dtype=np.int32)[:, None]
+        yield np.bincount(cells.ravel(), minlength=rows * num_groups).reshape(rows, num_groups)
+
+
+def _worth_in_queries(
+    num_hits: Float[np.ndarray, " groups"], sizes: Int[np.ndarray, " groups"]
+) -> float:
+    """Independent queries that would tell the share of hits as exactly as these groups do.
+
+    The number of queries over the design effect (Kish, 1965): the variance of the share between
+    groups, over what it would be if all queries were independent.
+    """
+    num_queries = float(sizes.sum())
+    share = num_hits.sum() / num_queries
+    if share in (0, 1):
+        return num_queries
+    between = ((num_hits - share * sizes) ** 2).sum() / num_queries**2
+    design_effect = between / (share * (1 - share) / num_queries)
+    return num_queries / max(1.0, float(design_effect))
+
+
+def _wilson_interval(share: float, num_queries: float) -> Interval:
+    """Score interval of a share (Wilson, 1927); the number of queries need not be whole."""
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    shrinkage = 1 / (1 + z**2 / num_queries)
+    centre = shrinkage * (share + z**2 / (2 * num_queries))
+    spread = share * (1 - share) / num_queries + z**2 / (4 * num_queries**2)
+    half_width = shrinkage * z * spread**0.5
+    return Interval(share, max(0.0, centre - half_width), min(1.0, centre + half_width))

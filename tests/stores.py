@@ -1,0 +1,70 @@
+"""Small stores whose modalities share what happens in each clip, for tests of training."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcn.data.stores import Features
+from mcn.modality import Modality
+from mcn.store.fingerprint import Fingerprint
+from mcn.store.record import SPAN, Record
+from mcn.store.writer import ShardWriter
+
+DIMS: dict[Modality, int] = {"video": 12, "audio": 10, "text": 8}
+SECONDS_PER_CLIP = 4
+WORDS_PER_CLIP = 3
+FEATURES = Features()
+
+
+def write_stores(
+    folder: Path, *, num_videos: int = 24, clips_per_video: int = 5, seed: int = 0
+) -> None:
+    """Stores of three modalities that are three noisy projections of one latent per clip.
+
+    The last video has no audio. Clips last four seconds, one caption each.
+    """
+    projections = np.random.default_rng(99)
+    into = {modality: projections.normal(size=(4, dim)) for modality, dim in DIMS.items()}
+    generator = np.random.default_rng(seed)
+    ids = [f"video{seed}-{index:03d}" for index in range(num_videos)]
+    latents = {video_id: generator.normal(size=(clips_per_video, 4)) for video_id in ids}
+
+    def rows(video_id: str, modality: Modality, per_clip: int) -> NDArray[np.float16]:
+        clean = latents[video_id].repeat(per_clip, axis=0) @ into[modality]
+        return (clean + 0.1 * generator.normal(size=clean.shape)).astype(np.float16)
+
+    video = {v: rows(v, "video", SECONDS_PER_CLIP) for v in ids}
+    audio = {v: rows(v, "audio", 2 * SECONDS_PER_CLIP) for v in ids[:-1]}
+    text = {v: rows(v, "text", WORDS_PER_CLIP) for v in ids}
+    _write(folder / FEATURES.video, ids, video, rate=1.0)
+    _write(folder / FEATURES.audio, ids, audio, rate=2.0)
+    _write(folder / FEATURES.text, ids, text, rate=None)
+
+
+def _write(
+    folder: Path, ids: list[str], features: dict[str, NDArray[np.float16]], *, rate: float | None
+) -> None:
+    dim = next(iter(features.values())).shape[1]
+    fingerprint = Fingerprint(folder.name, "0" * 64, dim, rate, {"version": 1})
+    with ShardWriter(
+        folder / "00000.h5", video_ids=ids, fingerprint=fingerprint, provenance={}
+    ) as writer:
+        for video_id in ids:
+            writer.append(_record(video_id, features.get(video_id), dim, rate))
+        writer.seal()
+
+
+def _record(
+    video_id: str, rows: NDArray[np.float16] | None, dim: int, rate: float | None
+) -> Record:
+    if rows is None:
+        return Record(video_id, "failed", "no-audio", 0.0, np.zeros((0, dim), np.float16))
+    if rate is not None:
+        return Record(video_id, "done", "", 1.0, rows)
+    num_clips = len(rows) // WORDS_PER_CLIP
+    spans = np.zeros(num_clips, SPAN)
+    spans["start_seconds"] = SECONDS_PER_CLIP * np.arange(num_clips)
+    spans["end_seconds"] = spans["start_seconds"] + SECONDS_PER_CLIP
+    spans["num_rows"] = WORDS_PER_CLIP
+    return Record(video_id, "done", "", 1.0, rows, spans)

@@ -1,0 +1,206 @@
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from mcn.data.stores import open_stores
+from mcn.evaluation.retrieval import retrieval_metrics
+from mcn.evaluation.zero_shot import embed_benchmark, load_model
+from mcn.objectives import Stage
+from mcn.root import REPOSITORY
+from mcn.training.checkpoint import load_checkpoint
+from mcn.training.config import Runtime, TrainConfig
+from mcn.training.loop import train
+from mcn.training.run_folder import RunFolder, read_metrics
+from slurm.local import run_ranks
+from tests.stores import FEATURES, write_stores
+
+CONFIG = TrainConfig(
+    stage=Stage.AV_T,
+    batch_size=8,
+    clips_per_video=4,
+    stage1_epochs=6,
+    stage2_epochs=4,
+    lr=1e-3,
+    embedding_dim=32,
+    reconstruction_dim=16,
+    min_clip_seconds=2.0,
+    clusters=6,
+    queue_size=64,
+    refit_every_steps=5,
+)
+NUM_STEPS = 30
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("root")
+    write_stores(root / "store")
+    write_stores(root / "heldout", num_videos=12, seed=1)
+    return root
+
+
+def train_here(
+    root: Path, name: str, config: TrainConfig = CONFIG, runtime: Runtime | None = None
+) -> RunFolder:
+    run = RunFolder(root / "runs" / name)
+    train(config, runtime or Runtime(), open_stores(root / "store", FEATURES), run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def undisturbed(root: Path) -> RunFolder:
+    return train_here(root, "undisturbed")
+
+
+def test_a_run_leaves_its_config_its_metrics_and_its_final_checkpoint(
+    undisturbed: RunFolder,
+) -> None:
+    assert sorted(path.name for path in undisturbed.path.iterdir()) == [
+        "checkpoints",
+        "config.yaml",
+        "metrics.jsonl",
+        "tensorboard",
+    ]
+    assert [path.name for path in (undisturbed.path / "checkpoints").iterdir()] == [
+        "final.safetensors"
+    ]
+    rows = read_metrics(undisturbed.metrics)
+    assert [row["step"] for row in rows] == list(range(NUM_STEPS))
+    assert [row["stage"] for row in rows] == [1] * 18 + [2] * 12
+    assert {name for name in rows[0] if "/" in name} == {
+        "loss/mms/video-audio",
+        *(f"loss/{kind}/{m}" for kind in ("cluster", "reconstruction") for m in ("video", "audio")),
+    }
+    assert "loss/mms/video-text" in rows[-1]
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_every_order_finds_unseen_clips_far_above_chance(root: Path, stage: Stage) -> None:
+    config = replace(CONFIG, stage=stage, stage1_epochs=20, stage2_epochs=15)
+    run = train_here(root, f"learns-{stage.name}", config)
+    model = load_model(load_checkpoint(run.final))
+    heldout = embed_benchmark(model, open_stores(root / "heldout", FEATURES), max_words=20)
+    metrics = retrieval_metrics(heldout.similarity("t2va"))
+    assert metrics["R@10"] > 0.4, f"{metrics}; chance is {10 / len(heldout.clips)}"
+
+
+def test_with_the_captions_of_other_videos_nothing_is_found(root: Path) -> None:
+    config = replace(CONFIG, stage1_epochs=20, stage2_epochs=15, control="shuffled-captions")
+    run = train_here(root, "control", config)
+    model = load_model(load_checkpoint(run.final))
+    heldout = embed_benchmark(model, open_stores(root / "heldout", FEATURES), max_words=20)
+    assert retrieval_metrics(heldout.similarity("t2va"))["R@10"] < 0.35
+
+
+def test_the_second_stage_leaves_the_first_modalities_as_they_were(root: Path) -> None:
+    stage1 = replace(CONFIG, stage2_epochs=0)
+    first = load_checkpoint(train_here(root, "stage1-only", stage1).final).part("model")
+    both = load_checkpoint(train_here(root, "undisturbed").final).part("model")
+    for name, value in both.items():
+        is_text = name.split(".")[1] == "text" and "standardize" not in name
+        assert torch.equal(value, first[name]) != is_text, name
+
+
+def test_a_complete_run_is_left_alone(undisturbed: RunFolder, root: Path) -> None:
+    files = [path for path in undisturbed.path.rglob("*") if path.is_file()]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    train_here(root, "undisturbed")
+    after = [path for path in undisturbed.path.rglob("*") if path.is_file()]
+    assert {path: path.stat().st_mtime_ns for path in after} == before
+
+
+def command(root: Path, run: str) -> list[str]:
+    flags = {
+        "root": root,
+        "run": run,
+        "gpus": 0,
+        "stage": "AV_T",
+        "checkpoint-every-steps": 4,
+        **{
+            name.replace("_", "-"): value
+            for name, value in vars(CONFIG).items()
+            if name not in ("stage", "control")
+        },
+    }
+    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, str(REPOSITORY / "jobs" / "train.py"), *words]
+
+
+def wait_for_step(run: RunFolder, step: int) -> None:
+    deadline = time.monotonic() + 60
+    while not any(row["step"] >= step for row in read_metrics(run.metrics)):
+        assert time.monotonic() < deadline, "the run makes no steps"
+        time.sleep(0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [2, 13, 25])
+def test_a_killed_run_ends_with_the_bytes_of_one_left_alone(
+    root: Path, undisturbed: RunFolder, step: int
+) -> None:
+    run = RunFolder(root / "runs" / f"killed-{step}")
+    with subprocess.Popen(command(root, run.path.name), stderr=subprocess.DEVNULL) as process:
+        wait_for_step(run, step)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
+    assert not run.final.exists()
+    train_here(root, run.path.name)
+    assert run.final.read_bytes() == undisturbed.final.read_bytes()
+    assert run.metrics.read_bytes() == undisturbed.metrics.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_run_asked_to_stop_saves_and_says_how_to_carry_on(
+    root: Path, undisturbed: RunFolder
+) -> None:
+    run = RunFolder(root / "runs" / "stopped")
+    with subprocess.Popen(
+        command(root, "stopped"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        wait_for_step(run, 6)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate()
+    assert process.returncode == 75
+    assert "the same command carries on" in output
+    saved = load_checkpoint(run.last).meta["step"]
+    assert len(read_metrics(run.metrics)) == saved
+    train_here(root, "stopped")
+    assert run.final.read_bytes() == undisturbed.final.read_bytes()
+
+
+def train_as_rank(root: Path) -> None:
+    train_here(root, "two-ranks")
+
+
+@pytest.mark.slow
+def test_two_ranks_train_what_one_trains(root: Path, undisturbed: RunFolder) -> None:
+    run_ranks(partial(train_as_rank, root), num_ranks=2)
+    two = load_checkpoint(RunFolder(root / "runs" / "two-ranks").final).part("model")
+    for name, value in load_checkpoint(undisturbed.final).part("model").items():
+        torch.testing.assert_close(two[name], value, atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_batches_read_by_workers_are_the_same(root: Path, undisturbed: RunFolder) -> None:
+    run = train_here(root, "workers", runtime=Runtime(loader_workers=2))
+    assert run.final.read_bytes() == undisturbed.final.read_bytes()
+
+
+def test_a_folder_of_another_run_is_refused_with_what_differs(
+    root: Path, undisturbed: RunFolder
+) -> None:
+    with pytest.raises(ValueError, match=r"train\.lr: 0\.001 there, 0\.5 asked for"):
+        train_here(root, "undisturbed", replace(CONFIG, lr=0.5))
+
+
+def test_inputs_that_are_not_finite_stop_the_run_and_name_the_videos(root: Path) -> None:
+    with pytest.raises(FloatingPointError, match=r"loss/mms/video-audio.*video0-0"):
+        train_here(root, "diverged", replace(CONFIG, lr=1e30))
+
+
