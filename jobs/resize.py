@@ -11,7 +11,7 @@ from extractors.corpus import claim_resize_rule, raw_videos, resize_ledger
 from extractors.plan import extend_plan
 from extractors.resize import ResizeConfig
 from extractors.resize_shard import resize_shard
-from jobs.command import run_command
+from jobs.command import run_command, shards_asked_for
 from mcn.data.ledger import LedgerFile, read_ledger
 from mcn.progress import Progress
 from mcn.root import Root
@@ -51,7 +51,7 @@ def main(arguments: Arguments) -> None:
     with Progress(f"resize {root.path.name}", total=total, unit="videos") as progress:
         for index in shards:
             resize_shard(
-                {video_id: sources[video_id] for video_id in plan[index]},
+                {v: sources[v] for v in plan[index] if v in sources},
                 root.resized,
                 LedgerFile(resize_ledger(root) / f"{index:05d}.jsonl"),
                 arguments.resize,

@@ -26,7 +26,9 @@ def read_benchmark(folder: Path) -> list[BenchmarkClip]:
     for name, read in ANNOTATIONS.items():
         if (folder / name).exists():
             return read(folder / name)
-    raise FileNotFoundError(f"{folder} has no annotation: put one of {', '.join(ANNOTATIONS)} there")
+    raise FileNotFoundError(
+        f"{folder} has no annotation: put one of {', '.join(ANNOTATIONS)} there"
+    )
 
 
 def sentences_of_videos(

@@ -73,20 +73,16 @@ class TrainingBatches(Dataset[ClipBatch]):
         """Clips around captions drawn without repetition, each grown to its least length."""
         source = self.captions_of[video_id]
         spans = self.reader.stores["text"].spans(source)
+        starts, ends = spans["start_seconds"].tolist(), spans["end_seconds"].tolist()
         own_seed = [self.sampling.seed, epoch, zlib.crc32(video_id.encode())]
         drawn = np.random.default_rng(own_seed).permutation(len(spans))
         clips = []
         for caption in sorted(drawn[: self.sampling.clips_per_video]):
             first, stop = grow_caption_range(
-                spans["start_seconds"],
-                spans["end_seconds"],
-                int(caption),
-                min_seconds=self.sampling.min_clip_seconds,
+                starts, ends, int(caption), min_seconds=self.sampling.min_clip_seconds
             )
-            start_seconds = float(spans["start_seconds"][first])
-            end_seconds = float(spans["end_seconds"][first:stop].max())
             words = self.reader.caption_words(source, first, stop)
-            clips.append(self.reader.read(video_id, start_seconds, end_seconds, words))
+            clips.append(self.reader.read(video_id, starts[first], ends[stop - 1], words))
         return clips
 
 

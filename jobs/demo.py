@@ -1,0 +1,102 @@
+"""The whole system on a small corpus made on the spot: `make demo`."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+from tyro.conf import OmitArgPrefixes
+
+from extractors.demo.config import CorpusConfig
+from extractors.demo.corpus import num_files, write_corpus
+from extractors.words import train_word2vec
+from jobs import evaluate, extract, resize, train
+from jobs.command import run_command
+from mcn.data.captions import read_captions
+from mcn.objectives import Stage
+from mcn.progress import Progress
+from mcn.root import Root
+from mcn.training.config import DEMO, TrainConfig
+
+BENCHMARKS = ("youcook2", "msrvtt")
+
+# Fixed beforehand: the row and the seed that are trained once more with the captions of other
+# videos.
+CONTROL = Stage.AV_T
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Make the demo corpus and take it through every step; run it again to carry on."""
+
+    corpus: OmitArgPrefixes[CorpusConfig] = field(default_factory=CorpusConfig)
+    root: Path | None = None
+    """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
+    backbone: str = "resnet152"
+    """Image network of the video features, with random weights."""
+    stages: tuple[Stage, ...] = tuple(Stage)
+    """Rows of the table."""
+    stage1_epochs: int = 20
+    """Passes over the videos in the first stage."""
+    stage2_epochs: int = 10
+    """Passes over the videos in the second stage."""
+
+
+def main(arguments: Arguments) -> None:
+    """Corpus, resize, extract, train, evaluate, report."""
+    root = Root.resolve(arguments.root)
+    _claim(root, arguments.corpus)
+    with Progress("make the corpus", total=num_files(arguments.corpus), unit="files") as progress:
+        write_corpus(root.path, arguments.corpus, on_file=progress.advance)
+    for benchmark in (None, *BENCHMARKS):
+        resize.main(resize.Arguments(root=root.path, benchmark=benchmark))
+    word_vectors = root.weights / "word2vec-captions.bin"
+    if not word_vectors.exists():
+        captions = read_captions(root.captions).values()
+        texts = [text for video in captions for text in video.texts]
+        train_word2vec(texts, word_vectors, seed=arguments.corpus.seed)
+    for benchmark in (None, *BENCHMARKS):
+        extract.main(
+            extract.Arguments(
+                root=root.path,
+                benchmark=benchmark,
+                backbone=arguments.backbone,
+                weights="random:0",
+                audio_weights="random:0",
+                word_vectors=word_vectors,
+                videos_per_shard=32,
+            )
+        )
+    for config in _rows(arguments):
+        train.main(train.Arguments(config=config, root=root.path, run=f"demo-{config.name}"))
+    evaluate.main(evaluate.Arguments(root=root.path))
+
+
+def _rows(arguments: Arguments) -> list[TrainConfig]:
+    epochs = {"stage1_epochs": arguments.stage1_epochs, "stage2_epochs": arguments.stage2_epochs}
+    rows = [TrainConfig(stage=stage, **epochs, **DEMO) for stage in arguments.stages]
+    control = TrainConfig(stage=CONTROL, control="shuffled-captions", **epochs, **DEMO)
+    return [*rows, control]
+
+
+def _claim(root: Root, corpus: CorpusConfig) -> None:
+    """Make sure that nothing but this demo lives below the root."""
+    marker = root.path / "demo.json"
+    wanted = vars(corpus)
+    if marker.exists():
+        if json.loads(marker.read_text()) != wanted:
+            raise ValueError(
+                f"{root.path} holds a demo of another size or seed: give another --root"
+            )
+        return
+    if root.path.exists() and any(root.path.iterdir()):
+        raise ValueError(
+            f"{root.path} holds other data, and the demo does not mix with it: "
+            "give it a folder of its own by --root"
+        )
+    root.path.mkdir(parents=True, exist_ok=True)
+    marker.write_text(json.dumps(wanted, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    run_command(lambda: main(tyro.cli(Arguments)))

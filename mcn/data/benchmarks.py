@@ -1,0 +1,85 @@
+"""Sentences and the stretches of video that they describe, from the benchmarks' own files.
+
+    YouCook2    csv: end,start,task,text,video_id, in any order of columns
+    MSR-VTT     csv: key,vid_key,video_id,sentence, split by `,` or `;` (the 1k-A test set);
+                json: the official {"videos": [...], "sentences": [...]}, all splits together
+
+Clips are in the order of the file, one a sentence: several clips may share a video, a time or a
+sentence.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcn.data.rows import read_rows
+from mcn.data.video_id import check_video_id
+
+
+@dataclass(frozen=True)
+class BenchmarkClip:
+    """A stretch of a video, and the sentence that should find it."""
+
+    video_id: str
+    start_seconds: float
+    end_seconds: float
+    """Infinite where the clip lasts until the end of its video."""
+    text: str
+
+
+def read_youcook2(path: Path | str) -> list[BenchmarkClip]:
+    """The clips of a YouCook2 annotation; the published validation set has 3,350.
+
+    Raises:
+        ValueError: If a column is missing or a clip has no length; names file and line.
+    """
+    return [
+        BenchmarkClip(check_video_id(row["video_id"], where), *_times(row, where), row["text"])
+        for where, row in read_rows(Path(path), ("video_id", "start", "end", "text"))
+    ]
+
+
+def read_msrvtt(path: Path | str) -> list[BenchmarkClip]:
+    """The clips of an MSR-VTT annotation; each is a whole video, from 0 to infinity.
+
+    (The official json has times too: those of the film that the video was cut from.)
+
+    Raises:
+        ValueError: If the file is no such annotation; names file and line.
+    """
+    path = Path(path)
+    if path.suffix == ".json":
+        sentences = _official_sentences(path)
+    else:
+        rows = read_rows(path, ("video_id", "sentence"))
+        sentences = ((where, row["video_id"], row["sentence"]) for where, row in rows)
+    return [
+        BenchmarkClip(check_video_id(video_id, where), 0.0, math.inf, text)
+        for where, video_id, text in sentences
+    ]
+
+
+def _times(row: dict[str, str], where: str) -> tuple[float, float]:
+    try:
+        start, end = float(row["start"]), float(row["end"])
+    except ValueError:
+        start = end = math.nan
+    if not 0 <= start < end < math.inf:
+        raise ValueError(
+            f"{where}: a clip from {row['start']!r} to {row['end']!r} seconds has no length"
+        )
+    return start, end
+
+
+def _official_sentences(path: Path) -> Iterator[tuple[str, str, str]]:
+    try:
+        sentences = json.loads(path.read_text(encoding="utf-8"))["sentences"]
+        pairs = [(sentence["video_id"], sentence["caption"]) for sentence in sentences]
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(
+            f'{path} is not MSR-VTT\'s {{"sentences": [{{"video_id", "caption"}}, ...]}}: {error!r}'
+        ) from error
+    for number, (video_id, text) in enumerate(pairs):
+        yield f"{path}, sentence {number}", video_id, text

@@ -1,0 +1,112 @@
+"""The manifest: every video of a root, where its raw file is, and what is known of it.
+
+A csv with columns video_id,path,category,seconds,frames. The path is relative to the root; a
+field is blank where nothing is known. The manifest comes from HowTo100M's csv, which lists videos
+that may never be had, or from a folder, which lists what is there.
+"""
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from pathlib import Path
+
+from mcn.data.rows import read_rows
+from mcn.data.video_id import check_video_id
+
+RAW_SUFFIXES = frozenset(
+    {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts"}
+    | {".webm", ".wmv"}
+)
+"""What a raw file may end in, in small or capital letters."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video of a manifest."""
+
+    video_id: str
+    path: str = ""
+    """The raw file, relative to the root; empty while there is none."""
+    category: str = ""
+    seconds: float | None = None
+    frames: int | None = None
+
+
+COLUMNS = tuple(field.name for field in fields(Video))
+
+
+def read_manifest(path: Path) -> list[Video]:
+    """The videos of a manifest, in its order.
+
+    Raises:
+        ValueError: If a line is malformed or names a video again; names file and line.
+    """
+    place_of: dict[str, str] = {}
+    videos = []
+    for where, row in read_rows(path, COLUMNS):
+        video_id = check_video_id(row["video_id"], where)
+        if place_of.setdefault(video_id, where) != where:
+            raise ValueError(f"{where}: video {video_id!r} is also in {place_of[video_id]}")
+        try:
+            seconds = float(row["seconds"]) if row["seconds"] else None
+            frames = int(row["frames"]) if row["frames"] else None
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        videos.append(Video(video_id, row["path"], row["category"], seconds, frames))
+    return videos
+
+
+def write_manifest(path: Path, videos: Iterable[Video]) -> None:
+    """Put a manifest in place, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    with aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(map(attrgetter(*COLUMNS), videos))
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def from_howto100m(csv_path: Path, raw_folder: Path) -> list[Video]:
+    """The videos of HowTo100M_v1.csv in its order, with the raw files that there are so far.
+
+    The csv repeats a video for every task that it serves (`task_id`, or `task` in some copies);
+    the first line counts. The category is `category_1`.
+    """
+    raw = _raw_files(raw_folder) if raw_folder.exists() else {}
+    videos: dict[str, Video] = {}
+    for where, row in read_rows(csv_path, ("video_id", "category_1")):
+        video_id = row["video_id"]
+        if video_id not in videos:
+            check_video_id(video_id, where)
+            videos[video_id] = Video(video_id, raw.get(video_id, ""), row["category_1"])
+    return list(videos.values())
+
+
+def from_folder(raw_folder: Path) -> list[Video]:
+    """The videos that lie in a folder, in the order of their ids."""
+    if not raw_folder.exists():
+        raise FileNotFoundError(f"{raw_folder} is missing: put the videos there, named by id")
+    return [Video(video_id, path) for video_id, path in sorted(_raw_files(raw_folder).items())]
+
+
+def _raw_files(folder: Path) -> dict[str, str]:
+    """The raw file of each id, relative to the root above the folder.
+
+    Of two files with one id, `a.mp4` and `a.webm`, the first in the order of names is taken.
+    """
+    with os.scandir(folder) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if Path(entry.name).suffix.lower() in RAW_SUFFIXES and entry.is_file()
+        )
+    raw: dict[str, str] = {}
+    for name in names:
+        video_id = check_video_id(Path(name).stem, str(folder))
+        raw.setdefault(video_id, f"{folder.name}/{name}")
+    return raw

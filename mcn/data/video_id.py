@@ -1,0 +1,27 @@
+"""A video's id names its files, so it must be a plain file name."""
+
+
+def check_video_id(video_id: str, where: str) -> str:
+    """The id itself.
+
+    Raises:
+        ValueError: If a file of that name would lie elsewhere, or could not be; names `where`.
+    """
+    problem = _problem(video_id)
+    if problem:
+        raise ValueError(f"{where}: video id {video_id!r} {problem}; it is to be a plain file name")
+    return video_id
+
+
+def _problem(video_id: str) -> str | None:
+    if not video_id:
+        return "is empty"
+    if video_id in (".", ".."):
+        return "is a folder"
+    if "/" in video_id or "\0" in video_id:
+        return "holds a / or a NUL"
+    try:
+        video_id.encode()
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    return None
