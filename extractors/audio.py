@@ -1,0 +1,144 @@
+"""Sound features: a waveform becomes a log-mel spectrogram, and that becomes rows of DAVEnet.
+
+The spectrogram is the one that AVLnet and MCN were trained on: 40 bands, 100 frames a second,
+in dB below the loudest moment of the file. The network makes one row of 16 frames: row t
+describes [t / 6.25, (t + 1) / 6.25) seconds. Not covered here: reading sound from files
+(media.py), and sampling rates other than 16 kHz, which resizing has already brought about.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torchaudio.functional import melscale_fbanks
+
+from mcn.models.davenet import FRAMES_PER_ROW, NUM_MEL, Davenet, ResDavenet
+
+SAMPLE_RATE = 16_000
+FFT_SAMPLES = 400
+HOP_SAMPLES = 160
+PRE_EMPHASIS = 0.97
+LOWEST_HZ, HIGHEST_HZ = 20.0, 8000.0
+LEAST_POWER = 1e-10
+QUIETEST_DB = -80.0
+
+ROWS_PER_SECOND = SAMPLE_RATE / HOP_SAMPLES / FRAMES_PER_ROW
+
+FRAMES_PER_BLOCK = 6_000
+"""Spectra held at a time; an hour at once would take a gigabyte."""
+
+
+def log_mel(waveform: Float[Tensor, " samples"], sample_rate: int) -> Float[Tensor, "40 frames"]:
+    """Power in 40 mel bands every 10 ms, in dB relative to the file's loudest, from -80 to 0.
+
+    Frame t is centred on sample 160 t, with zeros beyond both ends, so there are
+    samples // 160 + 1 of them. As published (Harwath et al., 2018; librosa's conventions): mean
+    removed, pre-emphasis, symmetric Hamming window, Slaney's mel scale and normalisation.
+
+    The published code gives 0 dB throughout for a silent file, as if it were the loudest of
+    noises; here silence is -80 dB throughout.
+
+    Raises:
+        ValueError: If there are no samples, or not 16,000 of them a second.
+    """
+    if sample_rate != SAMPLE_RATE:
+        raise ValueError(
+            f"the sound has {sample_rate} samples a second, log-mel spectrograms are made of "
+            f"{SAMPLE_RATE}: take the resized video (jobs/resize.py), which has that rate"
+        )
+    if not len(waveform):
+        raise ValueError("the sound has no samples, so it has no spectrogram")
+    power = _mel_power(_emphasised(waveform - waveform.mean()))
+    loudest = power.max()
+    if loudest <= LEAST_POWER:
+        return torch.full_like(power, QUIETEST_DB)
+    decibels = 10 * (power.clamp_min(LEAST_POWER).log10() - loudest.log10())
+    return decibels.clamp_min(QUIETEST_DB)
+
+
+def _emphasised(waveform: Float[Tensor, " samples"]) -> Float[Tensor, " samples"]:
+    return torch.cat((waveform[:1], waveform[1:] - PRE_EMPHASIS * waveform[:-1]))
+
+
+def _mel_power(waveform: Float[Tensor, " samples"]) -> Float[Tensor, "40 frames"]:
+    window = torch.hamming_window(FFT_SAMPLES, periodic=False, dtype=waveform.dtype)
+    bands = melscale_fbanks(
+        FFT_SAMPLES // 2 + 1,
+        LOWEST_HZ,
+        HIGHEST_HZ,
+        NUM_MEL,
+        SAMPLE_RATE,
+        norm="slaney",
+        mel_scale="slaney",
+    ).to(waveform.dtype)
+    padded = F.pad(waveform, (FFT_SAMPLES // 2, FFT_SAMPLES // 2))
+    frames = padded.unfold(0, FFT_SAMPLES, HOP_SAMPLES)
+    blocks = [
+        bands.T @ torch.fft.rfft(block * window).abs().square().T
+        for block in frames.split(FRAMES_PER_BLOCK)
+    ]
+    return torch.cat(blocks, dim=1)
+
+
+class AudioExtractor:
+    """Frozen DAVEnet over windows of one fixed shape, so that memory does not grow with the file.
+
+    Each window is as long as the last and overlaps it by the network's context on both sides;
+    only its middle rows are kept. All that the network looks at for a kept row lies inside the
+    window, so the rows are those of one pass over the whole file, up to rounding. Before and
+    after the file there is silence (-80 dB).
+    """
+
+    def __init__(
+        self,
+        network: Davenet | ResDavenet,
+        *,
+        device: torch.device | str = "cpu",
+        window_frames: int = 2048,
+        windows_per_batch: int = 1,
+    ) -> None:
+        """Takes the network over, in evaluation mode.
+
+        Args:
+            network: With its weights.
+            device: Where to run: in fp32 on a CPU, under bf16 autocast on a GPU.
+            window_frames: Length of a window, a multiple of 16, in frames of 10 ms.
+            windows_per_batch: Windows at a time; a batch has always so many, the last ones of a
+                file being silence. More of them fill a GPU.
+        """
+        context_rows = -(-network.context_frames // FRAMES_PER_ROW)
+        kept_rows = window_frames // FRAMES_PER_ROW - 2 * context_rows
+        if window_frames % FRAMES_PER_ROW or kept_rows < 1:
+            raise ValueError(
+                f"{window_frames=}: windows have a multiple of {FRAMES_PER_ROW} frames, more than "
+                f"{2 * context_rows * FRAMES_PER_ROW} of them for {type(network).__name__}"
+            )
+        self.device = torch.device(device)
+        self.network = network.to(self.device).eval()
+        self.window_frames = window_frames
+        self.windows_per_batch = windows_per_batch
+        self.kept = slice(context_rows, context_rows + kept_rows)
+
+    @torch.inference_mode()
+    def __call__(self, mel: Float[Tensor, "40 frames"]) -> Float[Tensor, "rows 1024"]:
+        """One fp32 row for every 16 frames begun."""
+        num_rows = -(-mel.shape[1] // FRAMES_PER_ROW)
+        rows = [self._rows(batch) for batch in self._windows(mel).split(self.windows_per_batch)]
+        return torch.cat(rows)[:num_rows]
+
+    def _windows(
+        self, mel: Float[Tensor, "40 frames"]
+    ) -> Float[Tensor, "windows 40 window_frames"]:
+        step = (self.kept.stop - self.kept.start) * FRAMES_PER_ROW
+        num_windows = -(-mel.shape[1] // step)
+        num_windows += -num_windows % self.windows_per_batch
+        before = self.kept.start * FRAMES_PER_ROW
+        after = (num_windows - 1) * step + self.window_frames - before - mel.shape[1]
+        padded = F.pad(mel, (before, after), value=QUIETEST_DB)
+        return padded.unfold(1, self.window_frames, step).transpose(0, 1)
+
+    def _rows(self, windows: Float[Tensor, "windows 40 frames"]) -> Float[Tensor, "rows 1024"]:
+        is_gpu = self.device.type == "cuda"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_gpu):
+            rows: Tensor = self.network(windows.to(self.device))
+        return rows[:, :, self.kept].transpose(1, 2).flatten(0, 1).float().cpu()

@@ -1,0 +1,105 @@
+"""Word vectors: the published Google News ones, or small ones trained on captions at hand.
+
+A file of vectors is in word2vec's binary format. What counts as a word is decided by
+`mcn.data.words.tokenize`.
+"""
+
+import os
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+
+import numpy as np
+from gensim.models import KeyedVectors, Word2Vec
+from numpy.typing import NDArray
+
+from mcn.data.words import tokenize
+
+GOOGLE_NEWS = "GoogleNews-vectors-negative300.bin"
+TRAINED_DIM = 300
+"""As many as the published vectors have."""
+
+
+@dataclass(frozen=True, eq=False)
+class WordVectors:
+    """A vector for each word of a vocabulary."""
+
+    row_of: dict[str, int]
+    vectors: NDArray[np.float32]
+    """One row a word."""
+    sha256: str
+    """Of the file that they came from."""
+
+    @classmethod
+    def from_word2vec_binary(cls, path: Path) -> "WordVectors":
+        """The vectors of a file; Google News takes 3.6 GB of memory.
+
+        Raises:
+            FileNotFoundError: If there is none; says which file to put there.
+            ValueError: If it is damaged, or of another format.
+        """
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path} is missing: put the published vectors there ({GOOGLE_NEWS}, 300 "
+                "dimensions, unpacked), or others in word2vec's binary format"
+            )
+        try:
+            keyed = KeyedVectors.load_word2vec_format(str(path), binary=True)
+        except (EOFError, ValueError) as error:
+            raise ValueError(f"{path} is no whole file in word2vec's binary format") from error
+        with path.open("rb") as file:
+            sha256 = file_digest(file, "sha256").hexdigest()
+        return cls(keyed.key_to_index, keyed.vectors, sha256)
+
+    @property
+    def dim(self) -> int:
+        return int(self.vectors.shape[1])
+
+    def rows(self, words: Iterable[str]) -> list[int]:
+        """The rows of those words that are known, in their order.
+
+        A word is looked up as it is written, as the publication does, and else in small letters,
+        so that the first word of a sentence is not lost. What is unknown both ways is left out.
+        """
+        found = (self.row_of.get(word, self.row_of.get(word.lower())) for word in words)
+        return [row for row in found if row is not None]
+
+
+def train_word2vec(texts: Iterable[str], path: Path, *, seed: int) -> None:
+    """Put vectors of all words in `texts`, in small letters, at `path` in word2vec's binary format.
+
+    Skip-gram with negative sampling (Mikolov et al., 2013), set for a corpus of some thousand
+    sentences: every word counts, and all are seen many times. Equal texts and seed give equal
+    bytes.
+
+    Raises:
+        ValueError: If there are no words.
+    """
+    sentences = [[word.lower() for word in tokenize(text)] for text in texts]
+    if not any(sentences):
+        raise ValueError(f"{path}: the {len(sentences)} texts to train on hold no words")
+    model = Word2Vec(
+        sentences,
+        vector_size=TRAINED_DIM,
+        sg=1,
+        window=5,
+        min_count=1,
+        sample=0,
+        epochs=50,
+        seed=seed,
+        workers=1,  # with more, their order would decide
+        hashfxn=_hash,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    model.wv.save_word2vec_format(str(aside), binary=True)
+    with aside.open("rb") as file:
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def _hash(word: str) -> int:
+    """Python's own hash of a text differs from process to process."""
+    return zlib.crc32(word.encode())
