@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 from extractors.resize import ResizeConfig
+from mcn.data.benchmark_folder import has_annotation, read_benchmark, sentences_of_videos
+from mcn.data.captions import Captions, read_captions
 from mcn.data.ledger import Outcome, read_ledger
 from mcn.data.manifest import from_folder, from_howto100m, read_manifest, write_manifest
 from mcn.root import Root
@@ -33,6 +35,16 @@ def resized_videos(root: Root) -> dict[str, Outcome]:
     """The videos that are in the standard form."""
     outcomes = read_ledger(resize_ledger(root))
     return {k: v for k, v in outcomes.items() if v.status == "done"}
+
+
+def captions_of(root: Root) -> dict[str, Captions]:
+    """The captions of the resized videos; in a benchmark's folder, its sentences."""
+    resized = resized_videos(root)
+    if has_annotation(root.path):
+        seconds = {video_id: outcome.seconds for video_id, outcome in resized.items()}
+        return sentences_of_videos(read_benchmark(root.path), seconds)
+    captions = read_captions(root.captions)
+    return {video_id: captions[video_id] for video_id in resized if video_id in captions}
 
 
 def claim_resize_rule(root: Root, config: ResizeConfig) -> None:

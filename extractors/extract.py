@@ -4,6 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import Record
 from mcn.store.writer import ShardWriter
@@ -22,6 +26,23 @@ class RecordSource(Protocol):
 
     def records(self, video_ids: Sequence[str]) -> Iterator[Record]:
         """A record for each video in the order given, of the failed ones too."""
+
+
+def features_record(
+    video_id: str, rows: Float[Tensor, "rows dim"], completeness: float, fingerprint: Fingerprint
+) -> Record:
+    """A record of features; a failed one where float16 cannot hold them or there are none."""
+    if not len(rows):
+        return failed_record(video_id, "too-short", fingerprint)
+    features = rows.half()
+    if not features.isfinite().all():
+        return failed_record(video_id, "not-finite", fingerprint)
+    return Record(video_id, "done", "", completeness, features.numpy())
+
+
+def failed_record(video_id: str, reason: str, fingerprint: Fingerprint) -> Record:
+    """The record of a video without features."""
+    return Record(video_id, "failed", reason, 0.0, np.zeros((0, fingerprint.dim), np.float16))
 
 
 def extract_shard(

@@ -47,9 +47,7 @@ def _resize(video_id: str, source: Path, target: Path, config: ResizeConfig) -> 
     try:
         resized = resize_video(source, target, config)
     except MediaError as error:
-        return Outcome(
-            video_id=video_id, status="failed", reason=error.reason, detail=str(error)
-        )
+        return Outcome(video_id=video_id, status="failed", reason=error.reason, detail=str(error))
     return Outcome(
         video_id=video_id,
         status="done",

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
+from extractors.demo.corpus import num_files, write_corpus
 from tyro.conf import OmitArgPrefixes
 
 from extractors.demo.config import CorpusConfig
-from extractors.demo.corpus import num_files, write_corpus
 from extractors.words import train_word2vec
 from jobs import evaluate, extract, resize, train
 from jobs.command import run_command
@@ -74,9 +74,9 @@ def main(arguments: Arguments) -> None:
 
 def _rows(arguments: Arguments) -> list[TrainConfig]:
     epochs = {"stage1_epochs": arguments.stage1_epochs, "stage2_epochs": arguments.stage2_epochs}
-    rows = [TrainConfig(stage=stage, **epochs, **DEMO) for stage in arguments.stages]
-    control = TrainConfig(stage=CONTROL, control="shuffled-captions", **epochs, **DEMO)
-    return [*rows, control]
+    settings = {**DEMO, **epochs}
+    rows = [TrainConfig(stage=stage, **settings) for stage in arguments.stages]
+    return [*rows, TrainConfig(stage=CONTROL, control="shuffled-captions", **settings)]
 
 
 def _claim(root: Root, corpus: CorpusConfig) -> None:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
+from extractors.frame import frame_jpeg
+from mcn.evaluation.results import RunResults, read_results
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
-from extractors.frame import frame_jpeg
 from jobs.command import run_command
 from mcn.data.benchmark_folder import TITLES, read_benchmark, sentences_of_videos
 from mcn.data.stores import Features, open_stores
 from mcn.evaluation.evaluate import BenchmarkData, evaluate_run, file_sha256
-from mcn.evaluation.results import RunResults, read_results
 from mcn.progress import Progress
 from mcn.report.content import ReportContent, Run
 from mcn.report.page import write_report

@@ -15,7 +15,6 @@ from jobs.command import run_command, shards_asked_for
 from mcn.data.ledger import LedgerFile, read_ledger
 from mcn.progress import Progress
 from mcn.root import Root
-from slurm.array import Array
 
 
 @dataclass(frozen=True, kw_only=True)

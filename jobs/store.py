@@ -68,7 +68,7 @@ def verify(shards: Shards) -> None:
             print(f"  {problem}")
         if len(problems) > MOST_PROBLEMS_SHOWN:
             print(f"  and {len(problems) - MOST_PROBLEMS_SHOWN} more")
-        print("  delete this file and run `python jobs/extract.py`, which makes it again")
+        print("  if it stays so, delete the file and run `python jobs/extract.py` to make it again")
     print(f"{len(sealed) - len(broken)} of {len(sealed)} sealed shards are sound")
     if broken:
         sys.exit(1)
@@ -89,7 +89,9 @@ def find_shards(shards: Shards) -> dict[str, list[Path]]:
 
 
 def _overview(summaries: dict[str, Summary]) -> Table:
-    table = Table("store", "fingerprint", title="shards, videos and rows of features")
+    table = Table()
+    table.add_column("store", overflow="fold")
+    table.add_column("fingerprint", overflow="fold")
     for column in ("sealed", "begun", "done", "failed", "waiting", "rows", "GB"):
         table.add_column(column, justify="right")
     for label, summary in summaries.items():

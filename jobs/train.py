@@ -66,10 +66,8 @@ def _num_gpus(asked: int | None) -> int:
     if asked is None:
         return available
     if asked > available:
-        without = " and trains on the CPU" if not available else ""
-        raise ValueError(
-            f"--gpus {asked}: this machine has {available}. --gpus {available} uses those{without}"
-        )
+        way_out = f"--gpus {available} uses those" if available else "--gpus 0 trains on the CPU"
+        raise ValueError(f"--gpus {asked}: this machine has {available or 'no'} GPUs; {way_out}")
     return asked
 
 

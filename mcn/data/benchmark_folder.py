@@ -17,6 +17,11 @@ TITLES = {"youcook2": "YouCook2", "msrvtt": "MSR-VTT"}
 """How tables call the benchmark of a folder."""
 
 
+def has_annotation(folder: Path) -> bool:
+    """Whether this is the folder of a benchmark."""
+    return any((folder / name).exists() for name in ANNOTATIONS)
+
+
 def read_benchmark(folder: Path) -> list[BenchmarkClip]:
     """The clips of the benchmark in this folder.
 

@@ -1,0 +1,42 @@
+"""One stream on its way through: decoded, filtered, handed on."""
+
+from collections.abc import Callable
+
+from av.audio.frame import AudioFrame
+from av.filter import Graph
+from av.video.frame import VideoFrame
+
+from extractors.filters import pulled
+from extractors.track import MediaPacket, Track
+
+
+class Lane:
+    """Hands on what comes of each packet. The filters are set up for the first frame there is."""
+
+    def __init__(
+        self,
+        track: Track,
+        make_graph: Callable[[VideoFrame | AudioFrame], Graph],
+        hand_on: Callable[[VideoFrame | AudioFrame], None],
+    ) -> None:
+        self.track = track
+        self._make_graph = make_graph
+        self._hand_on = hand_on
+        self._graph: Graph | None = None
+
+    def push(self, packet: MediaPacket) -> None:
+        for frame in self.track.decode(packet):
+            if self._graph is None:
+                self._graph = self._make_graph(frame)
+            self._graph.push(frame)
+            self._hand_on_what_is_ready(self._graph)
+
+    def finish(self) -> None:
+        """Hands on what the filters still hold back."""
+        if self._graph is not None:
+            self._graph.push(None)
+            self._hand_on_what_is_ready(self._graph)
+
+    def _hand_on_what_is_ready(self, graph: Graph) -> None:
+        for frame in pulled(graph):
+            self._hand_on(frame)

@@ -1,0 +1,193 @@
+"""Reads media files: what they promise, the pictures at their keyframes, their sound.
+
+Whatever a file is called, it is opened as a local file and nothing else: no name is taken for an
+option or a URL, and no playlist is followed to another file. Times count from the start of the
+file, in seconds. FFmpeg comes with PyAV, which keeps its messages off the terminal.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+from jaxtyping import Float32, UInt8
+
+from extractors.filters import audio_graph
+from extractors.lane import Lane
+from extractors.track import Track, packets
+
+FORMATS = "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,asf,ogg,wav,flac"
+"""The containers that are read. Those that name further files, as playlists do, are not here."""
+
+PROBE_BYTES = 5_000_000
+"""How far FFmpeg may read to find out what a file holds."""
+
+
+class MediaError(Exception):
+    """A media file that cannot be used.
+
+    Attributes:
+        reason: One word to count by: missing, empty, unreadable, no-video, no-audio, ...
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)  # both, so that it can cross to another process
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaInfo:
+    """What the header of a file says, before anything but its first frame is decoded."""
+
+    seconds: float | None
+    """Length that the container promises, if it does."""
+    num_frames: int | None
+    """Frames that the container promises, if it does."""
+    width: int | None
+    """As stored, before a player turns it."""
+    height: int | None
+    """As stored, before a player turns it."""
+    fps: float | None
+    """On average; frames need not be evenly spaced."""
+    rotation_degrees: int
+    """How far a player turns the picture counter-clockwise, from 0 to 359."""
+    sample_rate: int | None
+    """Of the sound, if there is any."""
+
+    @property
+    def has_video(self) -> bool:
+        return self.width is not None
+
+    @property
+    def has_audio(self) -> bool:
+        return self.sample_rate is not None
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[InputContainer]:
+    """The opened file.
+
+    Raises:
+        MediaError: "missing", "empty", or "unreadable" if it is no media file.
+    """
+    if not path.is_file():
+        reason = "unreadable" if path.exists() else "missing"
+        raise MediaError(reason, f"{path}: there is no such file")
+    if path.stat().st_size == 0:
+        raise MediaError("empty", f"{path}: the file is empty")
+    try:
+        container = av.open(
+            f"file:{path.absolute()}",
+            "r",
+            container_options={
+                "protocol_whitelist": "file",
+                "format_whitelist": FORMATS,
+                "probesize": str(PROBE_BYTES),
+            },
+            metadata_errors="replace",
+        )
+    except av.error.FFmpegError as error:
+        raise MediaError(
+            "unreadable",
+            f"{path}: not a video, or its header is damaged or cut off ({error.strerror})",
+        ) from error
+    with container:
+        yield container
+
+
+def find_video(container: InputContainer) -> VideoStream | None:
+    """The moving picture of a file; cover art does not count."""
+    stream = container.streams.best("video")
+    if stream is None or stream.disposition & Disposition.attached_pic:
+        return None
+    return stream
+
+
+def find_audio(container: InputContainer) -> AudioStream | None:
+    """The sound of a file."""
+    return container.streams.best("audio")
+
+
+def start_seconds(container: InputContainer) -> Fraction:
+    """The time stamp at which the file starts; 0 where it does not say."""
+    return Fraction(container.start_time or 0, av.time_base)
+
+
+def probe(path: Path) -> MediaInfo:
+    """What a file promises.
+
+    Raises:
+        MediaError: If it cannot be opened.
+    """
+    with open_media(path) as container:
+        video, audio = find_video(container), find_audio(container)
+        return MediaInfo(
+            seconds=None if container.duration is None else container.duration / av.time_base,
+            num_frames=video.frames or None if video else None,
+            width=video.width if video else None,
+            height=video.height if video else None,
+            fps=float(video.average_rate) if video and video.average_rate else None,
+            rotation_degrees=_rotation_degrees(container, video) if video else 0,
+            sample_rate=audio.sample_rate if audio else None,
+        )
+
+
+def _rotation_degrees(container: InputContainer, video: VideoStream) -> int:
+    track = Track(video, start_seconds(container))
+    for packet in packets(container, video):
+        for frame in track.decode(packet):
+            return int(frame.rotation) % 360
+    return 0
+
+
+def keyframes(path: Path) -> Iterator[tuple[float, UInt8[np.ndarray, "height width 3"]]]:
+    """Seconds and RGB picture of each keyframe; what lies between them is not decoded.
+
+    Raises:
+        MediaError: If the file cannot be opened or has no moving picture ("no-video").
+    """
+    with open_media(path) as container:
+        video = find_video(container)
+        if video is None:
+            raise MediaError("no-video", f"{path}: there is no video in it")
+        video.codec_context.skip_frame = "NONKEY"
+        track = Track(video, start_seconds(container))
+        for packet in packets(container, video):
+            for frame in track.decode(packet) if packet.is_keyframe or not packet.size else ():
+                yield float(frame.pts * frame.time_base), frame.to_ndarray(format="rgb24")
+
+
+def read_waveform(path: Path, sample_rate: int = 16_000) -> Float32[np.ndarray, " samples"]:
+    """The sound in mono from the start of the file; silence where there is none.
+
+    Raises:
+        MediaError: If the file cannot be opened or has no sound ("no-audio").
+    """
+    with open_media(path) as container:
+        audio = find_audio(container)
+        if audio is None:
+            raise MediaError("no-audio", f"{path}: there is no sound in it")
+        pieces: list[Float32[np.ndarray, " samples"]] = []
+        lane = Lane(
+            Track(audio, start_seconds(container)),
+            partial(audio_graph, sample_rate=sample_rate),
+            lambda frame: pieces.append(frame.to_ndarray()[0]),
+        )
+        for packet in packets(container, audio):
+            lane.push(packet)
+        lane.finish()
+        if not pieces:
+            raise MediaError("no-audio", f"{path}: none of its sound could be decoded")
+        return np.concatenate(pieces)

@@ -1,0 +1,141 @@
+"""Brings a video to the standard form: one size, one frame rate, a keyframe a second, mono sound.
+
+Picture and sound keep their places in time, counted from the start of the file. A file in its
+place is whole: it is written aside, read back, held against its source, and only then renamed.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from av.container import InputContainer
+
+from extractors.filters import Fit, audio_graph, video_graph
+from extractors.lane import Lane
+from extractors.media import MediaError, find_audio, find_video, open_media, start_seconds
+from extractors.publish import publish
+from extractors.standard_form import AUDIO_FRAME_SIZE, StandardFormWriter, check_standard_form
+from extractors.track import Track, least_share, packets
+
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResizeConfig:
+    """The standard form of a video."""
+
+    width: int = 454
+    """Width in pixels; even."""
+    height: int = 256
+    """Height in pixels; even."""
+    fps: int = 30
+    """Frames a second; the first of each second is a keyframe."""
+    sample_rate: int = 16_000
+    """Samples of sound a second."""
+    fit: Fit = "stretch"
+    """What happens to a picture of another shape: distorted, given black bars, or its edges cut."""
+    crf: int = 23
+    """Quality as x264 counts it: 0 is lossless, 51 the worst."""
+    preset: Preset = "veryfast"
+    """How much work x264 puts into a small file."""
+    min_complete: float = 0.95
+    """Smallest share of the promised length that must be there."""
+
+    def __post_init__(self) -> None:
+        """Refuses what H.264 cannot hold."""
+        if self.width < 2 or self.height < 2 or self.width % 2 or self.height % 2:
+            raise ValueError(f"{self.width}x{self.height} cannot be stored: lengths must be even")
+        if self.fps < 1:
+            raise ValueError(f"fps {self.fps} must be 1 or more")
+        if not 0 <= self.crf <= 51:
+            raise ValueError(f"crf {self.crf} is outside 0..51")
+        if not 0 <= self.min_complete <= 1:
+            raise ValueError(f"min_complete {self.min_complete} is outside 0..1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResizedVideo:
+    """What became of a video."""
+
+    seconds: float
+    """Length of the picture."""
+    num_frames: int
+    has_audio: bool
+    completeness: float
+    """Share of what the source promised that could be decoded, in time; at most 1."""
+    num_errors: int
+    """Places where the source was damaged."""
+
+
+def resize_video(source: Path, target: Path, config: ResizeConfig) -> ResizedVideo:
+    """Writes `source` in the standard form to `target`, an mp4; the same bytes every time.
+
+    Works on one thread and mostly outside Python's lock: several videos go well side by side.
+
+    Raises:
+        MediaError: If the source cannot be opened; "no-video" or "undecodable" if it shows no
+            picture; "truncated" if too much of it is missing; "unverified" if what was read back
+            is not what had been written.
+    """
+    aside = target.with_name(f".{target.name}.part")
+    try:
+        with open_media(source) as container:
+            written, tracks = _convert(source, container, aside, config)
+            if not written.num_frames:
+                raise MediaError("undecodable", f"{source}: none of its frames could be decoded")
+            decoded, promised = least_share(tracks, container)
+        completeness = min(1.0, decoded / promised)
+        if completeness < config.min_complete:
+            raise MediaError(
+                "truncated", f"{source}: {decoded:.1f} of {promised:.1f} s could be decoded"
+            )
+        check_standard_form(written)
+        publish(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
+    return ResizedVideo(
+        seconds=written.num_frames / config.fps,
+        num_frames=written.num_frames,
+        has_audio=written.num_samples > 0,
+        completeness=completeness,
+        num_errors=sum(track.num_errors for track in tracks),
+    )
+
+
+def _convert(
+    source: Path, container: InputContainer, aside: Path, config: ResizeConfig
+) -> tuple[StandardFormWriter, list[Track]]:
+    video, audio = find_video(container), find_audio(container)
+    if video is None:
+        raise MediaError("no-video", f"{source}: there is no video in it")
+    to_video = partial(
+        video_graph,
+        width=config.width,
+        height=config.height,
+        fps=config.fps,
+        fit=config.fit,
+        pixel_aspect=video.sample_aspect_ratio or Fraction(1),
+        source_fps=float(video.average_rate or 0),
+    )
+    to_audio = partial(audio_graph, sample_rate=config.sample_rate, frame_size=AUDIO_FRAME_SIZE)
+    start = start_seconds(container)
+    with StandardFormWriter(
+        aside,
+        width=config.width,
+        height=config.height,
+        fps=config.fps,
+        crf=config.crf,
+        preset=config.preset,
+        sample_rate=config.sample_rate if audio else None,
+        colours_of=video,
+    ) as writer:
+        lanes = {video: Lane(Track(video, start), to_video, writer.write)}
+        if audio is not None:
+            lanes[audio] = Lane(Track(audio, start), to_audio, writer.write)
+        for packet in packets(container, *lanes):
+            lanes[packet.stream].push(packet)
+        for lane in lanes.values():
+            lane.finish()
+    return writer, [lane.track for lane in lanes.values()]

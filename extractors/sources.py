@@ -1,0 +1,107 @@
+"""Puts together what makes the records of each modality, for the videos below a root."""
+
+import itertools
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from extractors.audio import AudioExtractor, log_mel
+from extractors.audio_records import SAMPLE_RATE, AudioRecords
+from extractors.corpus import read_resize_rule, resized_videos
+from extractors.media import MediaError, read_waveform
+from extractors.text_records import TextRecords
+from extractors.video import VideoExtractor, build_backbone, frames_of, normalize, published_weights
+from extractors.video_records import VideoRecords
+from extractors.weights import fit_batch_norms, load_weights, resolve_weights
+from extractors.words import GOOGLE_NEWS, WordVectors
+from mcn.data.captions import Captions
+from mcn.models.davenet import Davenet, ResDavenet
+from mcn.root import Root
+
+AUDIO_NETWORKS: dict[str, type[Davenet | ResDavenet]] = {
+    "davenet": Davenet,
+    "resdavenet": ResDavenet,
+}
+VIDEOS_TO_FIT = 8
+"""Training videos whose frames or sound set the batch norms of a network drawn at random."""
+
+
+def video_source(root: Root, place: Root, *, backbone: str, weights: str) -> VideoRecords:
+    """Video features of the resized videos of `place`, with weights kept below `root`."""
+    found = resolve_weights(
+        weights,
+        model=backbone,
+        folder=root.weights,
+        build=partial(build_backbone, backbone),
+        fit=partial(_fit_to_frames, root),
+        published=published_weights(backbone),
+    )
+    network = build_backbone(backbone)
+    load_weights(network, found.path)
+    return VideoRecords(
+        place.resized,
+        VideoExtractor(network),
+        found,
+        name=f"video-{backbone}",
+        resize_rule=read_resize_rule(place),
+        completeness=_completeness(place),
+    )
+
+
+def audio_source(root: Root, place: Root, *, network: str, weights: str | None) -> AudioRecords:
+    """Audio features of the resized videos of `place`, with weights kept below `root`."""
+    build = AUDIO_NETWORKS[network]
+    found = resolve_weights(
+        weights or str(root.weights / f"{network}.pth"),
+        model=network,
+        folder=root.weights,
+        build=build,
+        fit=partial(_fit_to_sound, root),
+        published={},
+    )
+    module = build()
+    load_weights(module, found.path)
+    return AudioRecords(
+        place.resized,
+        AudioExtractor(module, device="cuda" if torch.cuda.is_available() else "cpu"),
+        found,
+        name=f"audio-{network}",
+        resize_rule=read_resize_rule(place),
+        completeness=_completeness(place),
+    )
+
+
+def text_source(
+    root: Root, captions: dict[str, Captions], *, word_vectors: Path | None
+) -> TextRecords:
+    """Word vectors of captions."""
+    path = word_vectors or root.weights / GOOGLE_NEWS
+    return TextRecords(captions, WordVectors.from_word2vec_binary(path))
+
+
+def _completeness(place: Root) -> dict[str, float]:
+    return {k: outcome.completeness for k, outcome in resized_videos(place).items()}
+
+
+def _first_videos(root: Root) -> list[Path]:
+    video_ids = itertools.islice(sorted(resized_videos(root)), VIDEOS_TO_FIT)
+    return [root.resized / f"{video_id}.mp4" for video_id in video_ids]
+
+
+def _fit_to_frames(root: Root, network: nn.Module) -> None:
+    frames = torch.cat([frames_of(path) for path in _first_videos(root)])
+    cpu = torch.device("cpu")
+    fit_batch_norms(network, [normalize(batch, cpu) for batch in frames.split(32)])
+
+
+def _fit_to_sound(root: Root, network: nn.Module) -> None:
+    spectrograms = []
+    for path in _first_videos(root):
+        try:
+            waveform = torch.from_numpy(read_waveform(path, SAMPLE_RATE))
+        except MediaError:  # without sound
+            continue
+        spectrograms.append(log_mel(waveform, SAMPLE_RATE)[None])
+    fit_batch_norms(network, spectrograms)

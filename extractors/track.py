@@ -1,0 +1,146 @@
+"""Decodes a stream as far as it goes, and keeps count of what was lost on the way.
+
+A decoder that meets damage says so and goes on, or says nothing at all and ends early. A track
+therefore adds up the time that its frames cover, to be held against what the file promised.
+"""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+if TYPE_CHECKING:
+    MediaPacket = Packet[VideoStream | AudioStream]
+else:
+    MediaPacket = Packet  # which takes no parameters when run
+
+MAX_GAP_SECONDS = 600
+"""A frame that comes later than this after the one before it has a damaged time stamp."""
+
+
+def packets(
+    container: InputContainer, *streams: VideoStream | AudioStream
+) -> Iterator[MediaPacket]:
+    """The packets of these streams as far as the file can be read, then one to flush each."""
+    for stream in container.streams:
+        if stream not in streams:
+            stream.discard = Discard.all
+    try:
+        yield from container.demux(*streams)
+    except av.error.FFmpegError:
+        for stream in streams:
+            flush: MediaPacket = Packet()
+            flush.stream, flush.time_base = stream, stream.time_base
+            yield flush
+
+
+class Track:
+    """One stream under decoding, on a single thread; its frames count time from the file's start.
+
+    Attributes:
+        num_errors: Packets that could not be decoded, and frames that are known to be damaged.
+        end_seconds: Where the last frame so far ends.
+    """
+
+    def __init__(self, stream: VideoStream | AudioStream, start_seconds: Fraction) -> None:
+        self.stream = stream
+        self.num_errors = 0
+        self.end_seconds = 0.0
+        self._start_pts = round(start_seconds / stream.time_base)
+        self._begin_seconds: float | None = None
+        self._lost_seconds = 0.0
+        self._is_broken = False
+        self._form: tuple[object, ...] | None = None
+        stream.codec_context.thread_count = 1
+
+    @property
+    def promised_seconds(self) -> float | None:
+        """How long the stream is by the file's header, if that says so."""
+        duration = self.stream.duration or 0
+        if self.stream.container.format.name == "avi":
+            # FFmpeg shortens the duration of an AVI that was cut off; the count of its ticks stays.
+            duration = max(duration, self.stream.frames)
+        return float(duration * self.stream.time_base) if duration else None
+
+    @property
+    def span_seconds(self) -> float:
+        """The time from the first frame so far to the end of the last."""
+        return self.end_seconds - (self._begin_seconds or 0.0)
+
+    @property
+    def decoded_seconds(self) -> float:
+        """The time that the frames so far cover."""
+        return self.span_seconds - self._lost_seconds
+
+    def decode(self, packet: MediaPacket) -> Iterator[VideoFrame | AudioFrame]:
+        """The frames that a packet completes; damage is counted and passed over."""
+        try:
+            frames = self.stream.decode(packet)
+        except av.error.FFmpegError:
+            self._note_damage()
+            return
+        for frame in frames:
+            seconds, duration_seconds = self._place(frame)
+            if seconds > self.end_seconds + MAX_GAP_SECONDS or not self._has_form(frame):
+                self._note_damage()
+                continue
+            self.num_errors += frame.is_corrupt
+            if self._begin_seconds is None:
+                self._begin_seconds = self.end_seconds = 0.0 if self._is_broken else seconds
+            if self._is_broken:
+                self._lost_seconds += max(0.0, seconds - self.end_seconds)
+                self._is_broken = False
+            self.end_seconds = max(self.end_seconds, seconds + duration_seconds)
+            yield frame
+
+    def _note_damage(self) -> None:
+        self.num_errors += 1
+        self._is_broken = True
+
+    def _place(self, frame: VideoFrame | AudioFrame) -> tuple[float, float]:
+        """Sets the frame's time to count from the file's start; returns it, and how long it is."""
+        frame.pts = (
+            round(self.end_seconds / frame.time_base)
+            if frame.pts is None
+            else frame.pts - self._start_pts
+        )
+        if isinstance(frame, AudioFrame):
+            duration_seconds = frame.samples / frame.sample_rate
+        elif frame.duration:
+            duration_seconds = float(frame.duration * frame.time_base)
+        else:
+            duration_seconds = (
+                float(1 / self.stream.average_rate) if self.stream.average_rate else 0
+            )
+        return float(frame.pts * frame.time_base), duration_seconds
+
+    def _has_form(self, frame: VideoFrame | AudioFrame) -> bool:
+        """Whether sound goes on in the form in which it began: a filter cannot change over."""
+        if isinstance(frame, VideoFrame):
+            return True
+        form = frame.format.name, frame.sample_rate, frame.layout.name
+        self._form = self._form or form
+        return form == self._form
+
+
+def least_share(tracks: Sequence[Track], container: InputContainer) -> tuple[float, float]:
+    """Of the worst track, the seconds that were decoded and those that there should have been.
+
+    Where the tracks promise nothing of their own, the container's promise is held against the
+    track that lasts longest.
+    """
+    shares = [
+        (track.decoded_seconds, track.promised_seconds or track.span_seconds) for track in tracks
+    ]
+    if container.duration and not any(track.promised_seconds for track in tracks):
+        longest = max(track.end_seconds for track in tracks)
+        shares.append((longest, container.duration / av.time_base))
+    return min((s for s in shares if s[1] > 0), key=lambda share: share[0] / share[1])

@@ -1,0 +1,82 @@
+"""Frames of resized videos as records of the store."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from extractors.batching import Item, forward_across
+from extractors.extract import failed_record, features_record
+from extractors.media import MediaError
+from extractors.video import SHORT_SIDE, VideoExtractor, frames_of
+from extractors.weights import Weights
+from mcn.store.fingerprint import Fingerprint
+from mcn.store.record import Record
+
+RECIPE_VERSION = 1
+"""Raise it when the code makes other rows of the same frames."""
+
+
+class VideoRecords:
+    """Appearance features of each resized video, one row a second."""
+
+    def __init__(
+        self,
+        resized: Path,
+        extractor: VideoExtractor,
+        weights: Weights,
+        *,
+        name: str,
+        resize_rule: Mapping[str, str | int | float],
+        completeness: Mapping[str, float],
+    ) -> None:
+        """Takes what every video needs.
+
+        Args:
+            resized: Folder of the resized videos.
+            extractor: The network.
+            weights: What it was loaded with.
+            name: Of the extractor, as its store is called.
+            resize_rule: How the videos were resized.
+            completeness: How much of each video there is.
+        """
+        self.resized = resized
+        self.extractor = extractor
+        self.completeness = completeness
+        self.fingerprint = Fingerprint(
+            extractor=name,
+            weights_sha256=weights.sha256,
+            dim=extractor.dim,
+            rows_per_second=1.0,
+            recipe={
+                "version": RECIPE_VERSION,
+                "weights": weights.description,
+                "short_side": SHORT_SIDE,
+                **{f"resize.{key}": value for key, value in resize_rule.items()},
+            },
+        )
+        self.provenance: dict[str, str | int | float] = {
+            "device": extractor.device.type,
+            "dtype": str(extractor.dtype).removeprefix("torch."),
+            "batch_size": extractor.batch_size,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+
+    def records(self, video_ids: Sequence[str]) -> Iterator[Record]:
+        results = forward_across(
+            self._frames(video_ids), self.extractor, batch_size=self.extractor.batch_size
+        )
+        for video_id, rows in results:
+            if isinstance(rows, MediaError):
+                yield failed_record(video_id, rows.reason, self.fingerprint)
+            else:
+                completeness = self.completeness.get(video_id, 1.0)
+                yield features_record(video_id, rows, completeness, self.fingerprint)
+
+    def _frames(self, video_ids: Sequence[str]) -> Iterator[Item]:
+        for video_id in video_ids:
+            try:
+                yield video_id, frames_of(self.resized / f"{video_id}.mp4")
+            except MediaError as error:
+                yield video_id, error
