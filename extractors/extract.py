@@ -55,18 +55,18 @@ def extract_shard(
     """The sealed shard at `path`, made from where an earlier try left off.
 
     Args:
-        path: The shard; nothing happens where it is sealed already.
+        path: The shard; where it is sealed already nothing is left to do.
         video_ids: What it shall hold.
         source: Makes the records that are missing.
         on_videos: Told of videos as they are done, for progress.
     """
-    if path.exists():
-        on_videos(len(video_ids))
-        return
     with ShardWriter(
         path, video_ids=video_ids, fingerprint=source.fingerprint, provenance=source.provenance
     ) as writer:
-        missing = [video_id for video_id in video_ids if video_id not in writer.done]
+        if writer.dropped_bytes:
+            print(f"{path}: {writer.dropped_bytes} damaged bytes of its journal are made again")
+        done = writer.done
+        missing = [video_id for video_id in video_ids if video_id not in done]
         on_videos(len(video_ids) - len(missing))
         for record in source.records(missing):
             writer.append(record)

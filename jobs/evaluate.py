@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
-from extractors.frame import frame_jpeg
-from mcn.evaluation.results import RunResults, read_results
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
+from extractors.frame import frame_jpeg
 from jobs.command import run_command
-from mcn.data.benchmark_folder import TITLES, read_benchmark, sentences_of_videos
+from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
 from mcn.data.stores import Features, open_stores
 from mcn.evaluation.evaluate import BenchmarkData, evaluate_run, file_sha256
+from mcn.evaluation.results import RunResults, read_results
 from mcn.progress import Progress
 from mcn.report.content import ReportContent, Run
 from mcn.report.page import write_report
@@ -22,6 +22,13 @@ from mcn.report.sources import provenance, skipped_videos
 from mcn.report.terminal import text_table
 from mcn.root import Root
 from mcn.training.run_folder import RunFolder, read_metrics, replace_text
+
+ABOUT = (
+    "Two modalities are trained together, then frozen, and the third is added: AV_T begins with "
+    "audio and video, AT_V with audio and text, VT_A with video and text; AVT trains all three at "
+    "once. Each sentence of a benchmark is held against all its clips, none of which was seen in "
+    "training."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +58,7 @@ def main(arguments: Arguments) -> None:
             progress.advance()
     content = ReportContent(
         title="Zero-shot text-to-video retrieval",
-        about="...",
+        about=ABOUT,
         runs=[
             Run(results=result, metrics=read_metrics(run.metrics))
             for run, result in zip(trained, results, strict=True)
@@ -83,7 +90,7 @@ def _results(run: RunFolder, benchmarks: dict[str, BenchmarkData]) -> RunResults
 
 def _benchmarks(root: Root, features: Features) -> dict[str, BenchmarkData]:
     benchmarks = {}
-    for folder in sorted(path for path in root.benchmarks.glob("*") if path.is_dir()):
+    for folder in benchmark_folders(root):
         sentences = sentences_of_videos(read_benchmark(folder), {})
         benchmarks[folder.name] = BenchmarkData(
             TITLES.get(folder.name, folder.name),

@@ -14,6 +14,7 @@ from jobs.command import run_command, shards_asked_for
 from mcn.modality import MODALITIES, Modality
 from mcn.progress import Progress
 from mcn.root import Root
+from mcn.store.layout import SEALED_SUFFIX, is_sealed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,8 @@ def _extract(modality: Modality, root: Root, place: Root, arguments: Arguments) 
     plan = extend_plan(plan_path, costs, videos_per_shard=arguments.videos_per_shard)
     folder = place.store / _store_name(modality, arguments)
     shards = shards_asked_for(arguments.array, len(plan))
-    open_shards = [index for index in shards if not (folder / f"{index:05d}.h5").exists()]
+    paths = {index: folder / f"{index:05d}{SEALED_SUFFIX}" for index in shards}
+    open_shards = [index for index in shards if not is_sealed(paths[index])]
     label = f"{folder.name} of {place.path.name}"
     if not open_shards:
         print(f"{label}: nothing left to extract in {len(shards)} shards")
@@ -82,8 +84,7 @@ def _extract(modality: Modality, root: Root, place: Root, arguments: Arguments) 
     total = sum(len(plan[index]) for index in open_shards)
     with Progress(label, total=total, unit="videos") as progress:
         for index in open_shards:
-            path = folder / f"{index:05d}.h5"
-            extract_shard(path, plan[index], source, on_videos=progress.advance)
+            extract_shard(paths[index], plan[index], source, on_videos=progress.advance)
 
 
 def _store_name(modality: Modality, arguments: Arguments) -> str:

@@ -1,6 +1,7 @@
 """One order of the two stages: `python jobs/train.py --stage AV_T --gpus 4`."""
 
 import argparse
+import os
 import sys
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,12 +44,14 @@ class Arguments:
 
 
 def main(arguments: Arguments) -> None:
-    """Train here, one process a GPU."""
+    """Train here, one process a GPU; under torchrun this process is one of them."""
     root = Root.resolve(arguments.root)
     run = RunFolder(root.runs / (arguments.run or arguments.config.name))
-    run_ranks(
-        partial(_train, root.store, arguments, run), num_ranks=max(1, _num_gpus(arguments.gpus))
-    )
+    work = partial(_train, root.store, arguments, run)
+    if "RANK" in os.environ:  # torchrun, or a job, has started one process a rank
+        work()
+        return
+    run_ranks(work, num_ranks=max(1, _num_gpus(arguments.gpus)))
     print(f"{run.path.name}: trained, {run.final}")
 
 

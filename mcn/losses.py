@@ -1,4 +1,9 @@
-"""Losses as pure functions. Row `i` and column `i` of a similarity matrix are the same clip."""
+"""Losses as pure functions. Row `i` and column `i` of a similarity matrix are the same clip.
+
+They compute in the precision they are given, but never in less than float32: half precision has
+too few digits for a softmax over thousands of clips, and overflows in the products before it.
+A plain call has the published behaviour: raw products, no temperature, the margin as coded.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +18,48 @@ def mms_loss(
 
     The margin is taken off the diagonal, in the denominator too, as MCN does.
     """
-    targets = torch.arange(len(similarity), device=similarity.device)
-    logits = similarity - margin * torch.eye(
-        len(similarity), dtype=similarity.dtype, device=similarity.device
-    )
+    logits = _at_least_float32(similarity)
+    logits = logits - margin * torch.eye(len(logits), dtype=logits.dtype, device=logits.device)
+    targets = torch.arange(len(logits), device=logits.device)
     return F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)
+
+
+def nce_loss(similarity: Float[Tensor, "clips clips"], *, temperature: float) -> Float[Tensor, ""]:
+    """Noise-contrastive loss of MMV (Alayrac et al., 2020), against both directions at once.
+
+    The mean of -log(p / (p + rivals)), where p is a clip's own entry and its rivals are all the
+    others of its row and of its column, each as exp(similarity / temperature).
+    """
+    logits = _at_least_float32(similarity) / temperature
+    own = logits.diagonal()
+    is_own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    column_rivals = logits.T.masked_fill(is_own, -torch.inf)  # the row has p already
+    return (torch.cat((logits, column_rivals), dim=1).logsumexp(dim=1) - own).mean()
+
+
+def mil_nce_loss(
+    similarity: Float[Tensor, "videos texts"], *, candidates: int, temperature: float = 1.0
+) -> Float[Tensor, ""]:
+    """MIL-NCE (Miech et al., 2020): some of a video's candidate texts describe it, unsaid which.
+
+    As coded there: a video's own candidates are in its row and in its column of rivals, and so
+    count twice below the line; the loss cannot fall below log 2.
+
+    Args:
+        similarity: Videos against texts, the candidates of one video side by side.
+        candidates: Texts of each video.
+        temperature: What similarities are divided by.
+
+    Raises:
+        ValueError: If there are not as many texts as candidates of all videos.
+    """
+    videos, texts = similarity.shape
+    if texts != videos * candidates:
+        raise ValueError(f"{videos} videos with {candidates} candidates each have no {texts} texts")
+    logits = (_at_least_float32(similarity) / temperature).view(videos, videos, candidates)
+    own = logits.diagonal().T  # (videos, candidates)
+    rivals = torch.cat((logits, logits.transpose(0, 1)), dim=1).flatten(start_dim=1)
+    return (rivals.logsumexp(dim=1) - own.logsumexp(dim=1)).mean()
 
 
 def cluster_loss(
@@ -32,6 +74,48 @@ def cluster_loss(
 
     The centroids are targets: no gradient flows into them.
     """
-    similarity = embeddings @ centroids.detach().T / temperature
+    with torch.autocast(embeddings.device.type, enabled=False):
+        clips = _at_least_float32(embeddings)
+        similarity = clips @ centroids.detach().to(clips.dtype).T / temperature
     own = F.one_hot(assignments, num_classes=len(centroids)).to(similarity.dtype)
     return F.cross_entropy(similarity - margin * own, assignments)
+
+
+def max_margin_loss(
+    similarity: Float[Tensor, "clips clips"],
+    *,
+    margin: float = 0.1,
+    clips_per_video: int = 1,
+    intra_video_rate: float | None = None,
+) -> Float[Tensor, ""]:
+    """Ranking loss of HowTo100M (Miech et al., 2019): own entries lead by a margin, both ways.
+
+    The mean is over all entries, the diagonal included, which adds a constant.
+
+    Args:
+        similarity: Own entries on the diagonal, clips of one video side by side.
+        margin: By how much an own entry is to exceed the others of its row and column.
+        clips_per_video: Clips of each video.
+        intra_video_rate: Share of the weight that goes to entries within a video, however few
+            they are beside the others; without it all entries weigh the same.
+
+    Raises:
+        ValueError: If the clips are not those of whole videos.
+    """
+    scores = _at_least_float32(similarity)
+    own = scores.diagonal()
+    losses = F.relu(margin + scores - own[:, None]) + F.relu(margin + scores - own[None, :])
+    if intra_video_rate is None:
+        return losses.mean()
+    videos, remainder = divmod(len(scores), clips_per_video)
+    if remainder:
+        raise ValueError(f"{len(scores)} clips are not {clips_per_video} of each video")
+    video = torch.arange(len(scores), device=scores.device) // clips_per_video
+    within = videos * intra_video_rate
+    across = videos * (1 - intra_video_rate) / max(videos - 1, 1)
+    weights = torch.where(video[:, None] == video[None, :], within, across)
+    return (weights * losses).mean()
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mcn.data.benchmarks import BenchmarkClip, read_msrvtt, read_youcook2
 from mcn.data.captions import Captions
+from mcn.root import Root
 
 ANNOTATIONS: dict[str, Callable[[Path], list[BenchmarkClip]]] = {
     "validation_youcook.csv": read_youcook2,
@@ -15,6 +16,13 @@ ANNOTATIONS: dict[str, Callable[[Path], list[BenchmarkClip]]] = {
 
 TITLES = {"youcook2": "YouCook2", "msrvtt": "MSR-VTT"}
 """How tables call the benchmark of a folder."""
+
+
+def benchmark_folders(root: Root) -> list[Path]:
+    """The folders of all benchmarks, in the order in which tables show them."""
+    known = list(TITLES)
+    folders = [path for path in root.benchmarks.glob("*") if path.is_dir()]
+    return sorted(folders, key=lambda f: (known.index(f.name) if f.name in known else 99, f.name))
 
 
 def has_annotation(folder: Path) -> bool:

@@ -54,9 +54,7 @@ def evaluate_run(run: RunFolder, benchmarks: Mapping[str, BenchmarkData]) -> Run
         control=config["control"],
         checkpoint_sha256=file_sha256(run.final),
         benchmarks={
-            name: _results(
-                data, embed_benchmark(model, data.stores, max_words=config["max_words"])
-            )
+            name: _results(data, embed_benchmark(model, data.stores, max_words=config["max_words"]))
             for name, data in benchmarks.items()
         },
     )

@@ -1,0 +1,112 @@
+"""What a run achieved: the contents of its `results.json`.
+
+`dataclasses.asdict` of a `RunResults` gives the values of the file that `read_results` reads.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundClip:
+    """A clip that a sentence found, and how well it fits."""
+
+    video_id: str
+    start_seconds: float
+    end_seconds: float
+    score: float
+    is_own: bool
+    """Whether it is the clip that the sentence describes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A sentence, the clip it describes, and the clips it found, best first."""
+
+    text: str
+    video_id: str
+    start_seconds: float
+    end_seconds: float
+    rank: int
+    """Wrong clips before the right one."""
+    found: tuple[FoundClip, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryRanks:
+    """Rank of every sentence's own clip, in one way of comparing."""
+
+    ranks: tuple[int, ...]
+    num_missing: int
+    """Clips without the input that is compared with; they count as never found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkResults:
+    """What a run achieved on one benchmark."""
+
+    title: str
+    num_queries: int
+    queries: Mapping[str, QueryRanks]
+    """By what sentences are compared with: `t2va` video and audio, `t2v`, `t2a`."""
+    video_ids: tuple[str, ...]
+    """The video of each clip."""
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResults:
+    """What a run is, and what it achieved."""
+
+    run: str
+    stage: str
+    seed: int
+    control: str
+    """`none`, or what was taken from the run so that it cannot learn."""
+    checkpoint_sha256: str
+    benchmarks: Mapping[str, BenchmarkResults]
+
+
+def read_results(path: Path) -> RunResults:
+    """The results that an evaluation wrote.
+
+    Raises:
+        ValueError: The file is no results file, or its lists do not match.
+    """
+    try:
+        values = json.loads(path.read_text())
+        benchmarks = {key: _benchmark(part) for key, part in values.pop("benchmarks").items()}
+        return RunResults(**values, benchmarks=benchmarks)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{path} cannot be read as results of a run ({type(error).__name__}: {error}): "
+            "remove it and evaluate the run again"
+        ) from error
+
+
+def _benchmark(values: dict[str, Any]) -> BenchmarkResults:
+    queries = {
+        key: QueryRanks(ranks=tuple(part["ranks"]), num_missing=part["num_missing"])
+        for key, part in values["queries"].items()
+    }
+    lengths = {key: len(part.ranks) for key, part in queries.items()}
+    lengths["video_ids"] = len(values["video_ids"])
+    differing = {key: length for key, length in lengths.items() if length != values["num_queries"]}
+    if differing:
+        raise ValueError(
+            f"num_queries is {values['num_queries']}, but of entries there are {differing}"
+        )
+    examples = tuple(
+        Example(**{**part, "found": tuple(FoundClip(**clip) for clip in part["found"])})
+        for part in values["examples"]
+    )
+    return BenchmarkResults(
+        title=values["title"],
+        num_queries=values["num_queries"],
+        queries=queries,
+        video_ids=tuple(values["video_ids"]),
+        examples=examples,
+    )

@@ -1,0 +1,114 @@
+"""Writes the report: one Markdown file, and one HTML page that needs no other file."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from mcn.evaluation.retrieval import METRICS
+from mcn.evaluation.statistics import RESAMPLES
+from mcn.report.content import ReportContent
+from mcn.report.curves import draw_curves
+from mcn.report.examples import galleries
+from mcn.report.measure import build_table
+from mcn.report.orders import place
+from mcn.report.table import DIRECTIONS, MARKS
+from mcn.report.terms import fall, families
+from mcn.report.verdicts import findings, missing_inputs, summary
+
+MAIN_DIRECTION = "t2va"
+
+# What Markdown would take for markup in the middle of a line, HTML included.
+MARKDOWN_CHARACTERS = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>|&#~"})
+
+
+def write_report(content: ReportContent, folder: Path) -> list[Path]:
+    """Write `report.md` and `report.html`; a file that is up to date already is left alone.
+
+    Returns:
+        The paths of both.
+    """
+    context = _context(content)
+    html = Environment(autoescape=True, **_environment())
+    markdown = Environment(autoescape=False, finalize=escape_markdown, **_environment())
+    pages = {
+        folder / "report.md": markdown.get_template("page.md.j2").render(context),
+        folder / "report.html": html.get_template("page.html.j2").render(context),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in pages.items():
+        _replace_if_changed(path, text.encode())
+    return list(pages)
+
+
+def escape_markdown(value: object) -> str:
+    """Text that Markdown shows as it is, on one line; what a template calls safe stays itself."""
+    if isinstance(value, Markup):
+        return str(value)
+    return " ".join(str(value).translate(MARKDOWN_CHARACTERS).split())
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "loader": FileSystemLoader(Path(__file__).parent),
+        "undefined": StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "keep_trailing_newline": True,
+    }
+
+
+def _context(content: ReportContent) -> dict[str, Any]:
+    runs = sorted(content.runs, key=lambda run: place(run.results))
+    results = [run.results for run in runs]
+    table = build_table(results, [MAIN_DIRECTION])
+    judged = findings(table)
+    return {
+        "title": content.title,
+        "about": content.about,
+        "random_weights": _random_weights(content.provenance),
+        "metrics": METRICS,
+        "marks": MARKS,
+        "resamples": RESAMPLES,
+        "table": table,
+        "by_input": build_table(results, list(DIRECTIONS)),
+        "num_inputs": len(DIRECTIONS),
+        "findings": judged,
+        "summary": summary(judged),
+        "missing_inputs": missing_inputs(results),
+        "runs": results,
+        "curves": draw_curves(runs),
+        "falls": {
+            name: [fall(run.metrics, name) for run in runs]
+            for names in families(runs)
+            for name in names
+            if name != "lr"
+        },
+        "galleries": galleries(results, content.frame),
+        "skipped": content.skipped,
+        "skip_counts": sorted(
+            Counter((skip.step, skip.reason) for skip in content.skipped).items()
+        ),
+        "provenance": content.provenance,
+    }
+
+
+def _random_weights(provenance: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The networks that were never trained."""
+    weights = provenance.get("weights", {})
+    return [f"{name}: {value}" for name, value in weights.items() if value.startswith("random")]
+
+
+def _replace_if_changed(path: Path, content: bytes) -> None:
+    if path.exists() and path.read_bytes() == content:
+        return
+    aside = path.with_name(path.name + ".tmp")
+    with aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)

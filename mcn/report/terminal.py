@@ -1,0 +1,49 @@
+"""The table of results for a terminal; 80 columns are enough."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from mcn.evaluation.results import RunResults
+from mcn.evaluation.retrieval import METRICS
+from mcn.report.measure import build_table
+from mcn.report.table import Cell
+
+
+def text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table:
+    """The results of all runs, benchmark by benchmark, with chance below the rows of each.
+
+    In a narrow terminal the interval goes below its value.
+    """
+    table = build_table(runs, [direction])
+    text = Table(box=box.SIMPLE_HEAD, caption_justify="left", pad_edge=False)
+    text.add_column("text to video")
+    for metric in METRICS:
+        text.add_column(metric if metric == "MedR" else f"{metric} %", justify="right")
+    for head in table.benchmarks:
+        text.add_row(Text(head.title, style="bold"))
+        for row in table.rows:
+            cells = row.cells[head.key]
+            if cells:
+                text.add_row(
+                    Text(row.label, style="italic" if row.is_control else ""),
+                    *(_text(cells[m], is_best=table.is_best(cells[m], head)) for m in METRICS),
+                )
+        text.add_row(
+            Text(f"chance among {head.num_queries}", style="dim"),
+            *(Text(head.chance[metric], style="dim") for metric in METRICS),
+            end_section=True,
+        )
+    text.caption = Text(
+        "[95 % interval]  bold: best  \N{DAGGER} not told from chance  "
+        "\N{DOUBLE DAGGER} worse than chance"
+    )
+    return text
+
+
+def _text(cell: Cell, *, is_best: bool) -> Text:
+    bounds = cell.bounds.replace(" ", "")  # else a narrow column would break it in two
+    text = Text(cell.value + cell.mark, style="bold" if is_best else "")
+    return text.append(f" {bounds}", style="not bold dim")

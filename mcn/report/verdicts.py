@@ -1,0 +1,77 @@
+"""What the results say in words, as measured, and which of them say nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mcn.evaluation.results import RunResults
+from mcn.evaluation.statistics import Verdict
+from mcn.report.table import DIRECTIONS, ResultsTable, Row
+
+JUDGED_BY = "R@10"
+
+PREDICATES: dict[Verdict, str] = {
+    "above chance": "lies above chance",
+    "not told from chance": "cannot be told from chance",
+    "below chance": "lies below chance",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One row on one benchmark, judged against chance."""
+
+    who: str
+    benchmark: str
+    measured: str
+    chance: str
+    verdict: Verdict
+    is_control: bool
+
+    @property
+    def predicate(self) -> str:
+        """The verdict as the end of a sentence that begins with the metric."""
+        return PREDICATES[self.verdict]
+
+
+def findings(table: ResultsTable) -> list[Finding]:
+    """Every row on every benchmark, judged by R@10, benchmark by benchmark."""
+    return [
+        Finding(
+            who=_who(row),
+            benchmark=head.title,
+            measured=row.cells[head.key][JUDGED_BY].text,
+            chance=head.chance[JUDGED_BY],
+            verdict=row.cells[head.key][JUDGED_BY].verdict,
+            is_control=row.is_control,
+        )
+        for head in table.benchmarks
+        for row in table.rows
+        if row.cells[head.key]
+    ]
+
+
+def summary(judged: Sequence[Finding]) -> str:
+    """How many results lie above chance, and how many of the controls."""
+    trained = [finding.verdict == "above chance" for finding in judged if not finding.is_control]
+    controls = [finding.verdict == "above chance" for finding in judged if finding.is_control]
+    text = f"{JUDGED_BY} lies above chance in {sum(trained)} of {len(trained)} results"
+    if not controls:
+        return f"{text}."
+    return f"{text}, and in {sum(controls)} of {len(controls)} results of controls."
+
+
+def missing_inputs(runs: Sequence[RunResults]) -> list[str]:
+    """A sentence for each way of comparing in which some clips lack what is compared with."""
+    sentences = [
+        f"{part.title}, {DIRECTIONS.get(direction, direction)}: {ranks.num_missing} of "
+        f"{part.num_queries} clips have nothing to compare with and count as never found."
+        for run in runs
+        for part in run.benchmarks.values()
+        for direction, ranks in part.queries.items()
+        if ranks.num_missing
+    ]
+    return list(dict.fromkeys(sentences))
+
+
+def _who(row: Row) -> str:
+    return f"The control ({row.label})" if row.is_control else row.label

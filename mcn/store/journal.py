@@ -1,0 +1,201 @@
+"""A shard under construction: records appended to a file that a crash cannot spoil.
+
+The journal is a header frame (format version, fingerprint, the planned videos) and one frame for
+each record, on disk before `append` returns. To open it again is to carry on: every frame is read
+and checked, and what follows the last whole one, the trace of a crash or of a bad disk, is cut off
+and its videos are to be done again. Provenance lies with each record and not in the header,
+because a shard may be carried on by a node of another kind.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcn.store.checksum import crc32c
+from mcn.store.fingerprint import Fingerprint
+from mcn.store.frames import Frame, encode_frame, find_frame, is_intact
+from mcn.store.layout import FEATURE_DTYPE, FORMAT_VERSION
+from mcn.store.lock import open_exclusively
+from mcn.store.plan import ShardPlan
+from mcn.store.rawio import fsync_folder, read_at, write_at
+from mcn.store.record import SPAN, Record
+
+_HEADER = b"MCNJ"
+_RECORD = b"MCNR"
+
+
+class Entry(NamedTuple):
+    """What the journal says of a record, and where its data lies."""
+
+    video_id: str
+    status: str
+    reason: str
+    completeness: float
+    num_rows: int
+    num_spans: int | None
+    features_crc32c: int
+    provenance: dict[str, str | int | float]
+    data_offset: int
+    """Where the spans are, with the features behind them."""
+
+
+class Journal:
+    """The one writer's hold on a journal, from opening to closing."""
+
+    def __init__(self, path: Path, plan: ShardPlan) -> None:
+        """Carries on with the journal at `path`, or begins it.
+
+        Raises:
+            ShardBusyError: If another process writes it.
+            ValueError: If it was begun for other videos or with another fingerprint.
+        """
+        self.path = path
+        self.entries: dict[str, Entry] = {}
+        self.dropped_bytes = 0
+        """What was cut off behind the last whole record."""
+        self._dim = plan.fingerprint.dim
+        self._file = open_exclusively(path)
+        try:
+            self._end = self._open_header(plan)
+            self._replay()
+        except BaseException:
+            self.close()
+            raise
+
+    def append(self, record: Record, provenance: Mapping[str, str | int | float]) -> None:
+        """Adds the record, on disk when this returns."""
+        meta: dict[str, Any] = {
+            "video_id": record.video_id,
+            "status": record.status,
+            "reason": record.reason,
+            "completeness": float(record.completeness),
+            "num_rows": len(record.features),
+            "num_spans": None if record.spans is None else len(record.spans),
+            "features_crc32c": crc32c(record.features),
+            "provenance": dict(provenance),
+        }
+        data = [part for part in (record.spans, record.features) if part is not None]
+        frame = encode_frame(_RECORD, meta, data)
+        try:
+            write_at(self._file.fileno(), frame, self._end)
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            os.ftruncate(self._file.fileno(), self._end)  # a full disk: leave no half record
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        self._end += len(frame)
+        data_offset = self._end - sum(part.nbytes for part in data)
+        self.entries[record.video_id] = Entry(**meta, data_offset=data_offset)
+
+    def features(self, entry: Entry) -> NDArray[np.float16]:
+        """The features of one record."""
+        features = np.empty((entry.num_rows, self._dim), FEATURE_DTYPE)
+        spans_bytes = (entry.num_spans or 0) * SPAN.itemsize
+        read_at(self._file.fileno(), features, entry.data_offset + spans_bytes)
+        return features
+
+    def spans(self, entry: Entry) -> NDArray[Any]:
+        """The spans (SPAN) of one record; none where there are none."""
+        spans = np.empty(entry.num_spans or 0, SPAN)
+        read_at(self._file.fileno(), spans, entry.data_offset)
+        return spans
+
+    def remove(self) -> None:
+        """Deletes the journal, when all that it holds is safe elsewhere."""
+        try:
+            self.path.unlink()
+            fsync_folder(self.path.parent)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Lets go of the file and of the lock on it."""
+        self._file.close()
+
+    def _open_header(self, plan: ShardPlan) -> int:
+        """Checks the header, or writes it where there is none; returns where records begin."""
+        descriptor = self._file.fileno()
+        expected = encode_frame(_HEADER, _header(plan))
+        found = find_frame(descriptor, 0, _HEADER)
+        if found and is_intact(descriptor, found):
+            plan.check_same(_read_header(self.path, found), self.path)
+            return found.end
+        size = os.fstat(descriptor).st_size
+        begun = os.pread(descriptor, len(expected), 0).rstrip(b"\0")
+        # Nothing, zeros or a part: a crash while the header was being written. There are no
+        # records yet. Anything else was a journal once and is not ours to overwrite.
+        if size > len(expected) or not expected.startswith(begun):
+            raise ValueError(
+                f"{self.path}: the header is damaged, and nothing behind it can be trusted; "
+                "delete the file to do the shard again"
+            )
+        os.ftruncate(descriptor, 0)
+        write_at(descriptor, expected, 0)
+        os.fsync(descriptor)
+        fsync_folder(self.path.parent)
+        return len(expected)
+
+    def _replay(self) -> None:
+        """Takes in the records that are whole and cuts off the rest."""
+        descriptor = self._file.fileno()
+        for frame in _record_frames(descriptor, self._end):
+            if not is_intact(descriptor, frame):
+                break
+            entry = Entry(**json.loads(frame.meta), data_offset=frame.data_offset)
+            self.entries[entry.video_id] = entry
+            self._end = frame.end
+        self.dropped_bytes = os.fstat(descriptor).st_size - self._end
+        if self.dropped_bytes:
+            os.ftruncate(descriptor, self._end)
+            os.fsync(descriptor)
+
+
+def peek(path: Path) -> tuple[ShardPlan, list[Entry]]:
+    """Plan and records of a journal that somebody may be writing.
+
+    Reads what describes the records, not their data, and changes nothing.
+
+    Raises:
+        ValueError: If the file has no whole header (yet).
+    """
+    with path.open("rb") as file:
+        header = find_frame(file.fileno(), 0, _HEADER)
+        if header is None or not is_intact(file.fileno(), header):
+            raise ValueError(f"{path}: no whole header; run `python jobs/extract.py` to carry on")
+        plan = _read_header(path, header)
+        entries = []
+        for frame in _record_frames(file.fileno(), header.end):
+            try:
+                meta = json.loads(frame.meta)
+            except ValueError:
+                break  # a torn end, which the next writer cuts off
+            entries.append(Entry(**meta, data_offset=frame.data_offset))
+    return plan, entries
+
+
+def _record_frames(descriptor: int, offset: int) -> Iterator[Frame]:
+    while frame := find_frame(descriptor, offset, _RECORD):
+        yield frame
+        offset = frame.end
+
+
+def _header(plan: ShardPlan) -> dict[str, Any]:
+    return {
+        "format_version": FORMAT_VERSION,
+        "fingerprint": json.loads(plan.fingerprint.to_json()),
+        "video_ids": list(plan.video_ids),
+    }
+
+
+def _read_header(path: Path, frame: Frame) -> ShardPlan:
+    header = json.loads(frame.meta)
+    if header["format_version"] != FORMAT_VERSION:
+        raise ValueError(
+            f"{path}: begun by a version of the code with format {header['format_version']}, "
+            f"this one has {FORMAT_VERSION}; finish it with that one, or delete it"
+        )
+    return ShardPlan(header["video_ids"], Fingerprint(**header["fingerprint"]))

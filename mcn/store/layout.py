@@ -1,0 +1,76 @@
+"""Names and types of what a shard holds: the format, in one place.
+
+A sealed shard `00042.h5` is plain HDF5, written with the default libver:
+
+    user block            the label (label.py): where the arrays lie, and checksums
+    features[rows, dim]   float16, contiguous; the rows of all videos in planned order
+    index[videos]         fields of `index_dtype`: an entry for every planned video, done or failed
+    spans[captions]       fields of SPAN (record.py); only where rows come at no fixed rate
+    attributes            format_version, fingerprint (JSON) and fingerprint_digest,
+                          provenance (JSON list of what the index refers to)
+
+Every byte is under a checksum: the features of each video in the index, all else in the label.
+While it is made, a shard is a journal (journal.py) beside its later place; the file being packed
+has a suffix that readers pass over.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = "mcn-features"
+FORMAT_VERSION = 1
+
+SEALED_SUFFIX = ".h5"
+JOURNAL_SUFFIX = ".journal"
+PACKING_SUFFIX = ".packing"
+
+FEATURE_DTYPE = np.dtype("<f2")
+
+
+def index_dtype(*, id_bytes: int, reason_bytes: int) -> "np.dtype[Any]":
+    """Type of an index entry; strings are UTF-8, as wide as the widest of the shard."""
+    return np.dtype(
+        [
+            ("video_id", h5py.string_dtype("utf-8", max(1, id_bytes))),
+            ("first_row", "<i8"),
+            ("num_rows", "<i8"),
+            ("crc32c", "<u4"),  # of the video's rows, as they lie in the file
+            ("status", "S6"),  # done or failed
+            ("reason", h5py.string_dtype("utf-8", max(1, reason_bytes))),
+            ("completeness", "<f8"),
+            ("first_span", "<i8"),
+            ("num_spans", "<i8"),
+            ("provenance", "<u2"),  # position in the list of the attribute
+        ]
+    )
+
+
+def is_storable(text: str) -> bool:
+    """Whether the index can hold the text: no NUL, nothing that UTF-8 has no bytes for."""
+    return "\0" not in text and text.encode(errors="replace").decode() == text
+
+
+def starts(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of several stretches begins that lie one behind the other."""
+    return np.cumsum(counts) - counts
+
+
+def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """JSON that is the same text for equal values: keys sorted, no blanks, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def journal_path(shard: Path) -> Path:
+    """Where the shard lies while it is under construction."""
+    return shard.with_suffix(JOURNAL_SUFFIX)
+
+
+def packing_path(shard: Path) -> Path:
+    """Where the shard is packed, until it has been verified."""
+    return shard.with_suffix(PACKING_SUFFIX)

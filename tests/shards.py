@@ -1,0 +1,79 @@
+"""Small shards for tests of the store; as a program, writes one of them slowly enough to be killed.
+
+python -m tests.shards write PATH   appends what is missing and seals
+python -m tests.shards hold PATH    forks a child that lives on, then waits to be killed
+"""
+
+import os
+import sys
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcn.store.fingerprint import Fingerprint
+from mcn.store.record import SPAN, Record
+from mcn.store.writer import ShardWriter
+
+DIM = 4
+VIDEO = Fingerprint("resnet152", "0" * 64, DIM, 1.0, {"short_side": 224, "version": 1})
+TEXT = Fingerprint("word2vec", "1" * 64, DIM, None, {"lower": 1})
+PROVENANCE: dict[str, str | int | float] = {"device": "cpu", "threads": 2}
+KILLED_IDS = [f"video{number:03d}" for number in range(60)]
+
+
+def done(video_id: str, *, num_rows: int = 3, with_spans: bool = False) -> Record:
+    """A record whose features are decided by the id; spans hold all, none and the rest of rows."""
+    generator = np.random.default_rng(zlib.crc32(video_id.encode()))
+    features = generator.normal(size=(num_rows, DIM)).astype(np.float16)
+    spans = None
+    if with_spans:
+        first = num_rows // 2
+        spans = np.array([(0.5, 2, first), (2, 2.5, 0), (2.5, 9, num_rows - first)], SPAN)
+    return Record(video_id, "done", "", 1.0, features, spans)
+
+
+def failed(video_id: str, reason: str = "truncated") -> Record:
+    """A record of a video that could not be read."""
+    return Record(video_id, "failed", reason, 0.25, np.zeros((0, DIM), np.float16))
+
+
+def writer(path: Path, video_ids: list[str], **changes: Any) -> ShardWriter:
+    """A writer of video features unless told otherwise."""
+    arguments: dict[str, Any] = {"fingerprint": VIDEO, "provenance": PROVENANCE} | changes
+    return ShardWriter(path, video_ids=video_ids, **arguments)
+
+
+def write_shard(path: Path, records: list[Record], **changes: Any) -> Path:
+    """A sealed shard planned for just these records."""
+    with writer(path, [record.video_id for record in records], **changes) as shard:
+        for record in records:
+            shard.append(record)
+        return shard.seal()
+
+
+def write_to_be_killed(path: Path) -> None:
+    """Writes a shard of all sorts of records, those that are still missing."""
+    with writer(path, KILLED_IDS) as shard:
+        for number, video_id in enumerate(KILLED_IDS):
+            if video_id not in shard.done:
+                bad = number % 7 == 3
+                shard.append(failed(video_id) if bad else done(video_id, num_rows=50 * number))
+        shard.seal()
+
+
+def hold(path: Path) -> None:
+    """Opens the shard, forks a child that outlives this process, and waits."""
+    with writer(path, ["a"]):
+        if not os.fork():
+            print(os.getpid(), flush=True)
+            time.sleep(60)
+            os._exit(0)
+        time.sleep(60)
+
+
+if __name__ == "__main__":
+    print("ready", flush=True)
+    {"write": write_to_be_killed, "hold": hold}[sys.argv[1]](Path(sys.argv[2]))

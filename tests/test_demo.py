@@ -1,0 +1,135 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mcn.evaluation.results import read_results
+from mcn.root import REPOSITORY
+from mcn.training.run_folder import RunFolder, read_metrics
+
+ARGUMENTS = {
+    "videos": 4,
+    "benchmark-clips": 6,
+    "backbone": "resnet18",
+    "stages": "AV_T",
+    "stage1-epochs": 60,
+    "stage2-epochs": 60,
+}
+
+
+def command(root: Path) -> list[str]:
+    flags = [word for name, value in ARGUMENTS.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, str(REPOSITORY / "jobs" / "demo.py"), "--root", str(root), *flags]
+
+
+def run_demo(root: Path) -> str:
+    done = subprocess.run(command(root), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def kill_demo_when(root: Path, is_time: Callable[[], bool]) -> None:
+    with subprocess.Popen(
+        command(root), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        while not is_time():
+            assert process.poll() is None, "the demo ended before it could be killed"
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+
+
+def contents(root: Path, *patterns: str) -> dict[str, bytes]:
+    paths = [path for pattern in patterns for path in root.rglob(pattern)]
+    return {str(path.relative_to(root)): path.read_bytes() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("demo") / "undisturbed"
+    run_demo(root)
+    return root
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_a_report_of_every_row(undisturbed: Path) -> None:
+    page = (undisturbed / "report" / "report.html").read_text()
+    results = read_results(undisturbed / "runs" / "demo-AV_T-seed0" / "results.json")
+    assert {k: v.num_queries for k, v in results.benchmarks.items()} == {
+        "msrvtt": 6,
+        "youcook2": 6,
+    }
+    assert "AV_T" in page and "shuffled" in page
+
+
+@pytest.mark.slow
+def test_every_broken_file_stands_in_the_report_with_its_reason(undisturbed: Path) -> None:
+    report = (undisturbed / "report" / "report.md").read_text()
+    lines = (undisturbed / "store" / "ledger" / "resize" / "00000.jsonl").read_text().splitlines()
+    failed = {
+        row["video_id"]: row["reason"] for row in map(json.loads, lines) if row["status"] != "done"
+    }
+    assert sorted(failed.values()) == ["empty", "truncated"]
+    for video_id, reason in failed.items():
+        row = next(line for line in report.splitlines() if video_id.strip("-_") in line)
+        assert reason in row
+
+
+@pytest.mark.slow
+def test_run_again_the_demo_changes_nothing(undisturbed: Path) -> None:
+    def stamps() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
+
+    before = stamps()
+    run_demo(undisturbed)
+    assert stamps() == before
+
+
+@pytest.mark.slow
+def test_killed_in_every_step_the_demo_ends_with_the_same_bytes(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "killed"
+    # The raw files are taken over: what is at stake are the steps that follow.
+    root.mkdir()
+    for name in ("demo.json", "HowTo100M_v1.csv", "captions", "raw", "benchmarks"):
+        source = undisturbed / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("resized", "store", "manifest.csv")
+            shutil.copytree(source, root / name, ignore=ignored)
+        else:
+            shutil.copy(source, root / name)
+
+    resized = root / "resized"
+    kill_demo_when(root, lambda: any(resized.glob("*.mp4")))
+    assert not (root / "store" / "video-resnet18").exists()
+
+    journals = root / "store" / "video-resnet18"
+    kill_demo_when(root, lambda: any(f.stat().st_size > 8000 for f in journals.glob("*.journal")))
+    assert not any(journals.glob("*.h5"))
+
+    run = RunFolder(root / "runs" / "demo-AV_T-seed0")
+    kill_demo_when(root, lambda: len(read_metrics(run.metrics)) > 20)
+    assert not run.final.exists()
+
+    output = run_demo(root)
+    kinds = ("*.h5", "*.safetensors", "*.mp4", "results.json", "metrics.jsonl")
+    assert contents(root, *kinds) == contents(undisturbed, *kinds)
+    table = output[: output.index(str(root))]
+    assert "YouCook2" in table and "chance" in table
+
+
+@pytest.mark.slow
+def test_a_folder_with_other_data_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    done = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "other data" in done.stderr and "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == ["precious.txt"]

@@ -1,0 +1,100 @@
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mcn.evaluation.results import read_results
+from mcn.report.measure import build_table
+from mcn.report.terminal import text_table
+from tests.reports import BY_CHANCE, NUM_CLIPS, PERFECT, benchmark, results
+
+
+def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(dataclasses.asdict(results())))
+    assert read_results(path) == results()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"benchmarks": {"youcook2": {}}}'])
+def test_a_file_that_holds_no_results_is_named(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"results\.json cannot be read .* evaluate the run again"):
+        read_results(path)
+
+
+def test_results_with_a_rank_missing_are_refused(tmp_path: Path) -> None:
+    values = json.loads(json.dumps(dataclasses.asdict(results())))
+    values["benchmarks"]["msrvtt"]["queries"]["t2v"]["ranks"].pop()
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match="'t2v': 99"):
+        read_results(path)
+
+
+def test_rows_stand_in_the_users_order_and_controls_last() -> None:
+    runs = [
+        results(control="shuffled-captions"),
+        results(stage="AVT"),
+        results(stage="VT_A"),
+        results(stage="AT_V"),
+        results(),
+    ]
+    labels = [row.label for row in build_table(runs, ["t2va"]).rows]
+    assert labels == ["AV_T", "AT_V", "VT_A", "AVT", "AV_T, shuffled captions"]
+
+
+def test_seeds_make_one_row_with_their_mean_and_range() -> None:
+    table = build_table([results(PERFECT), results(BY_CHANCE, seed=1)], ["t2va"])
+    (row,) = table.rows
+    cell = row.cells["youcook2"]["R@10"]
+    assert row.num_seeds == 2
+    assert cell.interval.value == pytest.approx(0.55)
+    assert cell.seed_range == pytest.approx((0.1, 1.0))
+    assert cell.seeds == "10.0 to 100.0"
+
+
+def test_the_best_of_a_column_is_no_control() -> None:
+    control = results(PERFECT, control="shuffled-captions")
+    table = build_table(
+        [results([3] * NUM_CLIPS), results([7] * NUM_CLIPS, seed=0, stage="AVT"), control], ["t2va"]
+    )
+    head = table.benchmarks[0]
+    is_best = {
+        row.label: [table.is_best(row.cells[head.key][metric], head) for metric in ("R@5", "MedR")]
+        for row in table.rows
+        if not row.is_control
+    }
+    assert is_best == {"AV_T": [True, True], "AVT": [False, False]}
+
+
+def test_a_small_median_rank_lies_above_chance_and_a_large_one_below() -> None:
+    def verdict(ranks: Sequence[int]) -> str:
+        (row,) = build_table([results(ranks)], ["t2va"]).rows
+        return row.cells["msrvtt"]["MedR"].verdict
+
+    assert verdict([3] * NUM_CLIPS) == "above chance"
+    assert verdict([90] * NUM_CLIPS) == "below chance"
+    assert verdict(BY_CHANCE) == "not told from chance"
+
+
+def test_runs_evaluated_on_different_clips_make_no_table() -> None:
+    other = dataclasses.replace(results(seed=1), benchmarks={"youcook2": benchmark(PERFECT[:50])})
+    with pytest.raises(ValueError, match="different clips of youcook2"):
+        build_table([results(), other], ["t2va"])
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits_the_terminal_whole(width: int) -> None:
+    runs = [results(), results(BY_CHANCE, control="shuffled-captions")]
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(text_table(runs))
+    text = console.export_text()
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    for expected in ("YouCook2", "MSR-VTT", "100.0", "10.0\N{DAGGER}", "50.5", "chance among"):
+        assert expected in text
