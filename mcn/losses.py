@@ -113,8 +113,8 @@ def max_margin_loss(
     video = torch.arange(len(scores), device=scores.device) // clips_per_video
     within = videos * intra_video_rate
     across = videos * (1 - intra_video_rate) / max(videos - 1, 1)
-    weights = torch.where(video[:, None] == video[None, :], within, across)
-    return (weights * losses).mean()
+    is_within = (video[:, None] == video[None, :]).to(losses.dtype)
+    return ((across + (within - across) * is_within) * losses).mean()
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

@@ -1,11 +1,12 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mcn.losses import cluster_loss, mms_loss
+from mcn.losses import cluster_loss, max_margin_loss, mil_nce_loss, mms_loss, nce_loss
 
 
 def unit_vectors(n: int, dim: int, seed: int = 0) -> Tensor:
@@ -20,12 +21,97 @@ def wave(rows: int, columns: int, a: float, b: float) -> Tensor:
     return torch.sin(a * i**2 + b * j + 0.5 * i * j)
 
 
+def scores(rows: int, columns: int) -> list[list[float]]:
+    similarity: list[list[float]] = torch.randn(rows, columns, dtype=torch.float64).tolist()
+    return similarity
+
+
+LOSSES: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
+    "mms": (lambda similarity: mms_loss(similarity, margin=0.0), 2 * math.log(6)),
+    "nce": (lambda similarity: nce_loss(similarity, temperature=0.3), math.log(2 * 6 - 1)),
+    "mil-nce": (
+        lambda similarity: mil_nce_loss(
+            similarity.repeat_interleave(3, dim=1), candidates=3, temperature=0.5
+        ),
+        math.log(2 * 6),
+    ),
+    "cluster": (
+        lambda similarity: cluster_loss(
+            similarity, torch.eye(6, dtype=similarity.dtype), torch.arange(6), margin=0.0
+        ),
+        math.log(6),
+    ),
+    "max-margin": (
+        lambda similarity: max_margin_loss(
+            similarity, margin=0.2, clips_per_video=2, intra_video_rate=0.4
+        ),
+        2 * 0.2,
+    ),
+}
+"""Each loss of a (6, 6) matrix, and its value for a model that tells nothing apart."""
+
+EVERY_LOSS = pytest.mark.parametrize("loss, chance", LOSSES.values(), ids=LOSSES.keys())
+
+
+@EVERY_LOSS
+def test_a_collapsed_model_is_at_chance(loss: Callable[[Tensor], Tensor], chance: float) -> None:
+    assert loss(torch.full((6, 6), 0.7)).item() == pytest.approx(chance, abs=1e-6)
+
+
+@EVERY_LOSS
+def test_aligned_clips_cost_less_than_chance_and_others_more(
+    loss: Callable[[Tensor], Tensor], chance: float
+) -> None:
+    clips = torch.eye(6)
+    assert loss(clips).item() < chance < loss(clips.roll(1, dims=0)).item()
+
+
+@EVERY_LOSS
+def test_gradients_are_those_of_finite_differences(
+    loss: Callable[[Tensor], Tensor], chance: float
+) -> None:
+    similarity = torch.randn(6, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(loss, (similarity,))
+
+
+@EVERY_LOSS
+def test_a_loss_is_computed_in_no_less_than_float32(
+    loss: Callable[[Tensor], Tensor], chance: float
+) -> None:
+    similarity = torch.randn(6, 6, dtype=torch.float64)
+    exact = loss(similarity)
+    assert exact.dtype == torch.float64
+    torch.testing.assert_close(loss(similarity.float()), exact.float())
+    for half in (torch.float16, torch.bfloat16):
+        rounded = similarity.to(half)
+        assert torch.equal(loss(rounded), loss(rounded.float()))
+        with torch.autocast("cpu", dtype=half):
+            assert torch.equal(loss(rounded), loss(rounded.float()))
+
+
+@EVERY_LOSS
+def test_huge_similarities_overflow_nowhere(
+    loss: Callable[[Tensor], Tensor], chance: float
+) -> None:
+    similarity = (60_000 * torch.eye(6).roll(1, dims=0)).half().requires_grad_()
+    value = loss(similarity)
+    value.backward()
+    assert value.isfinite()
+    assert similarity.grad is not None
+    assert similarity.grad.isfinite().all()
+
+
 @pytest.mark.parametrize(
     "margin, published", [(0.001, 3.9058548546738865), (0.0, 3.904519507728846)]
 )
 def test_mms_loss_is_the_published_number(margin: float, published: float) -> None:
     loss = mms_loss(3 * wave(5, 5, 0.37, 0.11), margin=margin)
     assert loss.item() == pytest.approx(published, abs=1e-6)
+
+
+def test_mms_loss_of_two_modalities_is_the_published_number() -> None:
+    similarity = wave(4, 6, 0.37, 0.11) @ wave(4, 6, 0.29, 0.23).T
+    assert mms_loss(similarity).item() == pytest.approx(0.6385971574540392, abs=1e-6)
 
 
 def test_mms_loss_equals_a_plain_loop() -> None:
@@ -38,21 +124,99 @@ def test_mms_loss_equals_a_plain_loop() -> None:
     assert mms_loss(similarity, margin=margin).item() == pytest.approx(total, abs=1e-12)
 
 
-@pytest.mark.parametrize("clips", [1, 2, 7])
-def test_mms_loss_of_a_collapsed_model_is_chance(clips: int) -> None:
-    assert mms_loss(torch.ones(clips, clips), margin=0.0).item() == pytest.approx(
-        2 * math.log(clips)
-    )
-
-
-def test_mms_loss_prefers_aligned_clips() -> None:
-    clips = unit_vectors(8, 16)
-    assert mms_loss(clips @ clips.T) < mms_loss(clips @ clips.roll(1, dims=0).T)
-
-
 def test_mms_loss_does_not_depend_on_the_direction() -> None:
     similarity = unit_vectors(8, 16) @ unit_vectors(8, 16, seed=1).T
     torch.testing.assert_close(mms_loss(similarity), mms_loss(similarity.T))
+
+
+def test_nce_loss_equals_a_plain_loop() -> None:
+    similarity, temperature = scores(5, 5), 0.4
+    total = 0.0
+    for i in range(5):
+        own = math.exp(similarity[i][i] / temperature)
+        row = sum(math.exp(similarity[i][j] / temperature) for j in range(5) if j != i)
+        column = sum(math.exp(similarity[j][i] / temperature) for j in range(5) if j != i)
+        total -= math.log(own / (own + row + column)) / 5
+    loss = nce_loss(torch.tensor(similarity, dtype=torch.float64), temperature=temperature)
+    assert loss.item() == pytest.approx(total, abs=1e-12)
+
+
+def test_a_clip_without_rivals_costs_nothing() -> None:
+    assert nce_loss(torch.tensor([[0.3]]), temperature=0.07).item() == 0
+
+
+@pytest.mark.parametrize(
+    "dtype, published",
+    [(torch.float64, 2.4323678322468782), (torch.float32, 2.432368040084839)],
+)
+def test_mil_nce_loss_is_the_published_number(dtype: torch.dtype, published: float) -> None:
+    video, text = wave(3, 4, 0.37, 0.11).to(dtype), wave(6, 4, 0.29, 0.23).to(dtype)
+    loss = mil_nce_loss(video @ text.T, candidates=2)
+    assert loss.item() == pytest.approx(published, abs=1e-6)
+
+
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_mil_nce_loss_equals_a_plain_loop(candidates: int) -> None:
+    similarity, temperature = scores(4, 4 * candidates), 0.6
+    total = 0.0
+    for video in range(4):
+        texts = range(video * candidates, (video + 1) * candidates)
+        own = sum(math.exp(similarity[video][text] / temperature) for text in texts)
+        row = sum(math.exp(score / temperature) for score in similarity[video])
+        column = sum(math.exp(row[text] / temperature) for row in similarity for text in texts)
+        total += (math.log(row + column) - math.log(own)) / 4
+    loss = mil_nce_loss(
+        torch.tensor(similarity, dtype=torch.float64),
+        candidates=candidates,
+        temperature=temperature,
+    )
+    assert loss.item() == pytest.approx(total, abs=1e-12)
+
+
+def test_mil_nce_loss_is_content_with_one_good_candidate() -> None:
+    similarity = torch.zeros(4, 8, dtype=torch.float64)
+    similarity[torch.arange(4), 2 * torch.arange(4)] = 100
+    assert mil_nce_loss(similarity, candidates=2).item() == pytest.approx(math.log(2))
+
+
+def test_texts_that_are_not_the_candidates_of_all_videos_are_an_error() -> None:
+    with pytest.raises(ValueError, match="3 videos with 2 candidates each have no 7 texts"):
+        mil_nce_loss(torch.zeros(3, 7), candidates=2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_max_margin_loss_is_the_published_number(dtype: torch.dtype) -> None:
+    similarity = wave(4, 4, 0.37, 0.11).to(dtype)
+    loss = max_margin_loss(similarity, margin=0.1, clips_per_video=2, intra_video_rate=0.5)
+    assert loss.item() == pytest.approx(
+        0.6129797101020813, abs=1e-6 if dtype.itemsize < 8 else 1e-7
+    )
+
+
+@pytest.mark.parametrize("rate", [None, 0.0, 0.3, 1.0])
+def test_max_margin_loss_equals_a_plain_loop(rate: float | None) -> None:
+    similarity, videos, clips, margin = scores(6, 6), 3, 2, 0.2
+    total = 0.0
+    for i in range(6):
+        for j in range(6):
+            entry = max(0.0, margin + similarity[i][j] - similarity[i][i])
+            entry += max(0.0, margin + similarity[i][j] - similarity[j][j])
+            if rate is not None:
+                within = i // clips == j // clips
+                entry *= videos * (rate if within else (1 - rate) / (videos - 1))
+            total += entry / 36
+    loss = max_margin_loss(
+        torch.tensor(similarity, dtype=torch.float64),
+        margin=margin,
+        clips_per_video=clips,
+        intra_video_rate=rate,
+    )
+    assert loss.item() == pytest.approx(total, abs=1e-12)
+
+
+def test_clips_that_are_not_those_of_whole_videos_are_an_error() -> None:
+    with pytest.raises(ValueError, match="5 clips are not 2 of each video"):
+        max_margin_loss(torch.zeros(5, 5), clips_per_video=2, intra_video_rate=0.5)
 
 
 def test_cluster_loss_equals_a_plain_loop() -> None:
@@ -82,10 +246,3 @@ def test_cluster_loss_moves_clips_and_not_centroids() -> None:
     cluster_loss(clips, centroids, torch.arange(8) % 3).backward()
     assert clips.grad is not None
     assert centroids.grad is None
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_losses_keep_their_precision(dtype: torch.dtype) -> None:
-    assert mms_loss(torch.eye(3, dtype=dtype)).dtype == dtype
-    clips = torch.eye(3, dtype=dtype)
-    assert cluster_loss(clips, clips, torch.arange(3)).dtype == dtype

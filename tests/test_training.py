@@ -202,5 +202,3 @@ def test_a_folder_of_another_run_is_refused_with_what_differs(
 def test_inputs_that_are_not_finite_stop_the_run_and_name_the_videos(root: Path) -> None:
     with pytest.raises(FloatingPointError, match=r"loss/mms/video-audio.*video0-0"):
         train_here(root, "diverged", replace(CONFIG, lr=1e30))
-
-

@@ -83,7 +83,9 @@ def write_video(
         video.bit_rate = 500_000
         if rotation_degrees:
             video.set_display_rotation(rotation_degrees)
-        tracks = [((t, video, f) for t, f in _pictures(times, width, height, tick, video_starts_at))]
+        tracks = [
+            ((t, video, f) for t, f in _pictures(times, width, height, tick, video_starts_at))
+        ]
         if sample_rate is not None:
             audio = container.add_stream(audio_codec, rate=sample_rate)
             assert isinstance(audio, AudioStream)

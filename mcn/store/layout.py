@@ -74,3 +74,8 @@ def journal_path(shard: Path) -> Path:
 def packing_path(shard: Path) -> Path:
     """Where the shard is packed, until it has been verified."""
     return shard.with_suffix(PACKING_SUFFIX)
+
+
+def is_sealed(shard: Path) -> bool:
+    """Whether nothing is left to be done for a shard."""
+    return shard.exists() and not journal_path(shard).exists()

@@ -1,0 +1,141 @@
+"""Writes a story as a raw file, in one of the many ways in which such files come."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.codec.context import Flags
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from extractors.demo.film import Film
+from extractors.demo.sound import Samples
+from extractors.publish import publish
+
+TICKS_PER_SECOND = 1000
+SOUND_FRAME_SAMPLES = 960
+FAST = {
+    "libx264": {"preset": "superfast", "crf": "26"},
+    "libvpx": {"deadline": "realtime", "cpu-used": "8", "b": "600k"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawFormat:
+    """How a raw file is stored."""
+
+    suffix: str
+    width: int
+    height: int
+    fps: int
+    sample_rate: int | None
+    """None leaves the sound out."""
+    faststart: bool = False
+    is_variable_rate: bool = False
+    rotation_degrees: int = 0
+    """The picture is stored turned by so much, and the file says so."""
+
+    @property
+    def codecs(self) -> tuple[str, str]:
+        return ("libvpx", "libopus") if self.suffix == ".webm" else ("libx264", "aac")
+
+
+FORMATS = (
+    RawFormat(suffix=".mp4", width=640, height=360, fps=25, sample_rate=44_100, faststart=True),
+    RawFormat(suffix=".mp4", width=320, height=240, fps=15, sample_rate=22_050),
+    RawFormat(suffix=".webm", width=426, height=240, fps=30, sample_rate=48_000),
+    RawFormat(suffix=".mkv", width=480, height=360, fps=24, sample_rate=48_000),
+    RawFormat(suffix=".mp4", width=360, height=480, fps=30, sample_rate=44_100, faststart=True),
+    RawFormat(suffix=".mkv", width=638, height=358, fps=25, sample_rate=44_100),
+)
+
+VARIABLE_RATE = RawFormat(
+    suffix=".mp4", width=480, height=360, fps=25, sample_rate=44_100, is_variable_rate=True
+)
+ROTATED = RawFormat(
+    suffix=".mp4", width=640, height=360, fps=25, sample_rate=44_100, rotation_degrees=90
+)
+SILENT = RawFormat(suffix=".mp4", width=426, height=240, fps=24, sample_rate=None)
+
+
+def write_raw(path: Path, film: Film, sound: Samples | None, form: RawFormat) -> None:
+    """The film with its sound at `path`; equal bytes for equal input."""
+    aside = path.with_name(f".{path.name}.part")
+    video_codec, audio_codec = form.codecs
+    options = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if form.faststart else {})
+    container_format = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm"}[form.suffix]
+    with av.open(
+        f"file:{aside.absolute()}", "w", format=container_format, container_options=options
+    ) as container:
+        rate = TICKS_PER_SECOND if form.is_variable_rate else form.fps
+        video = container.add_stream(video_codec, rate=rate, options=FAST[video_codec])
+        assert isinstance(video, VideoStream)
+        video.width, video.height, video.pix_fmt = form.width, form.height, "yuv420p"
+        if form.rotation_degrees:
+            video.width, video.height = form.height, form.width
+            video.set_display_rotation(form.rotation_degrees)
+        _make_exact(video)
+        audio = None
+        if sound is not None and form.sample_rate is not None:
+            audio = container.add_stream(audio_codec, rate=form.sample_rate)
+            assert isinstance(audio, AudioStream)
+            audio.layout = "mono"
+            _make_exact(audio)
+        sounds = _sounds(sound, form.sample_rate) if audio and sound is not None else iter(())
+        next_sound = next(sounds, None)
+        for seconds, frame in _pictures(film, form):
+            while audio is not None and next_sound is not None and next_sound[0] <= seconds:
+                container.mux(audio.encode(next_sound[1]))
+                next_sound = next(sounds, None)
+            container.mux(video.encode(frame))
+        while audio is not None and next_sound is not None:
+            container.mux(audio.encode(next_sound[1]))
+            next_sound = next(sounds, None)
+        for stream in (video, audio):
+            if stream is not None:
+                container.mux(stream.encode(None))
+    publish(aside, path)
+
+
+def _make_exact(stream: VideoStream | AudioStream) -> None:
+    stream.codec_context.thread_count = 1
+    stream.codec_context.flags |= Flags.bitexact
+
+
+def _times(film: Film, form: RawFormat) -> list[float]:
+    """When frames come: evenly, or now fast and now slow."""
+    end = film.story.duration_seconds
+    if not form.is_variable_rate:
+        return [index / form.fps for index in range(round(end * form.fps))]
+    times, seconds = [], 0.0
+    while seconds < end:
+        times.append(round(seconds, 3))
+        seconds += 1 / form.fps if int(seconds) % 2 else 2.5 / form.fps
+    return times
+
+
+def _pictures(film: Film, form: RawFormat) -> Iterator[tuple[float, VideoFrame]]:
+    times = _times(film, form)
+    tick = Fraction(1, TICKS_PER_SECOND if form.is_variable_rate else form.fps)
+    for seconds, picture in zip(times, film.frames(times), strict=True):
+        if form.rotation_degrees:
+            # Stored lying on its side; a player sets it upright again.
+            picture = np.ascontiguousarray(np.rot90(picture, -form.rotation_degrees // 90))
+        frame = VideoFrame.from_ndarray(picture, format="rgba").reformat(format="yuv420p")
+        frame.pts, frame.time_base = round(seconds / tick), tick
+        yield seconds, frame
+
+
+def _sounds(sound: Samples, sample_rate: int | None) -> Iterator[tuple[float, AudioFrame]]:
+    assert sample_rate is not None
+    for start in range(0, len(sound), SOUND_FRAME_SAMPLES):
+        piece = sound[start : start + SOUND_FRAME_SAMPLES]
+        frame = AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = sample_rate, start
+        frame.time_base = Fraction(1, sample_rate)
+        yield start / sample_rate, frame

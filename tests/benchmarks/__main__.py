@@ -1,0 +1,90 @@
+"""Runs the benchmarks one after the other and prints their table: `make bench`."""
+
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tyro
+
+from tests.benchmarks import (
+    frames,
+    kmeans,
+    loader,
+    ranks,
+    resize,
+    store_clips,
+    training_step,
+)
+from tests.benchmarks.machine import describe_machine, installed_versions
+from tests.benchmarks.result import Result
+from tests.benchmarks.table import print_results
+
+BENCHMARKS: dict[str, Callable[..., list[Result]]] = {
+    "store_clips": store_clips.measure,
+    "frames": frames.measure,
+    "kmeans": kmeans.measure,
+    "ranks": ranks.measure,
+    "loader": loader.measure,
+    "training_step": training_step.measure,
+    "resize": resize.measure,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Ours and its peers in the same run, in turns, and the ratio."""
+
+    only: str | None = None
+    """Names of benchmarks with commas between them; all by default: store_clips, frames, kmeans,
+    ranks, loader, training_step, resize."""
+    quick: bool = False
+    """Small sizes, to see that everything runs; the numbers mean little."""
+    out: Path | None = None
+    """Write everything as JSON to this file too."""
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            if name not in BENCHMARKS:
+                raise ValueError(f"--only {name}: there is {', '.join(BENCHMARKS)}")
+
+    @property
+    def names(self) -> list[str]:
+        return list(BENCHMARKS) if self.only is None else self.only.split(",")
+
+
+def main(arguments: Arguments) -> None:
+    """Measures, prints and writes."""
+    machine, versions = describe_machine(), installed_versions()
+    results = [result for name in arguments.names for result in _run(name, quick=arguments.quick)]
+    print_results(results, machine, versions)
+    if arguments.quick:
+        print("measured with --quick: small sizes, of which the numbers mean little")
+    if arguments.out is not None:
+        everything = {
+            "machine": machine,
+            "versions": versions,
+            "quick": arguments.quick,
+            "results": [asdict(result) for result in results],
+        }
+        aside = arguments.out.with_name(f".{arguments.out.name}.part")
+        aside.write_text(json.dumps(everything, indent=2) + "\n")
+        aside.replace(arguments.out)
+
+
+def _run(name: str, *, quick: bool) -> list[Result]:
+    """The results of one benchmark, in a process of its own: it leaves no memory or threads."""
+    started = time.monotonic()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process:
+        results = process.submit(BENCHMARKS[name], quick=quick).result()
+    print(f"{name}: measured in {time.monotonic() - started:.0f} s", file=sys.stderr)
+    return results
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, prog="python -m tests.benchmarks"))
