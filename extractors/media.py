@@ -5,6 +5,7 @@ option or a URL, and no playlist is followed to another file. Times count from t
 file, in seconds. FFmpeg comes with PyAV, which keeps its messages off the terminal.
 """
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import Float32, UInt8
 
@@ -108,16 +111,19 @@ def open_media(path: Path) -> Iterator[InputContainer]:
 
 
 def find_video(container: InputContainer) -> VideoStream | None:
-    """The moving picture of a file; cover art does not count."""
+    """The moving picture of a file, if FFmpeg can decode it; cover art does not count."""
     stream = container.streams.best("video")
-    if stream is None or stream.disposition & Disposition.attached_pic:
+    if not isinstance(stream, VideoStream) or stream.codec_context is None:
         return None
-    return stream
+    return None if stream.disposition & Disposition.attached_pic else stream
 
 
 def find_audio(container: InputContainer) -> AudioStream | None:
-    """The sound of a file."""
-    return container.streams.best("audio")
+    """The sound of a file, if FFmpeg can decode it."""
+    stream = container.streams.best("audio")
+    if not isinstance(stream, AudioStream) or stream.codec_context is None:
+        return None
+    return stream
 
 
 def start_seconds(container: InputContainer) -> Fraction:
@@ -148,7 +154,8 @@ def _rotation_degrees(container: InputContainer, video: VideoStream) -> int:
     track = Track(video, start_seconds(container))
     for packet in packets(container, video):
         for frame in track.decode(packet):
-            return int(frame.rotation) % 360
+            assert isinstance(frame, VideoFrame)
+            return frame.rotation % 360
     return 0
 
 
@@ -164,9 +171,13 @@ def keyframes(path: Path) -> Iterator[tuple[float, UInt8[np.ndarray, "height wid
             raise MediaError("no-video", f"{path}: there is no video in it")
         video.codec_context.skip_frame = "NONKEY"
         track = Track(video, start_seconds(container))
-        for packet in packets(container, video):
-            for frame in track.decode(packet) if packet.is_keyframe or not packet.size else ():
-                yield float(frame.pts * frame.time_base), frame.to_ndarray(format="rgb24")
+        to_rgb = VideoReformatter()
+        # The demuxer must not be told to leave the others out: FFmpeg's for mp4 then shifts times.
+        keys = (p for p in packets(container, video) if p.is_keyframe or not p.size)
+        for frame in itertools.chain.from_iterable(map(track.decode, keys)):
+            assert isinstance(frame, VideoFrame)
+            assert frame.time is not None
+            yield frame.time, to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
 
 
 def read_waveform(path: Path, sample_rate: int = 16_000) -> Float32[np.ndarray, " samples"]:

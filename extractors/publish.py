@@ -1,5 +1,6 @@
 """Files appear whole: written aside in the same folder, put on disk, then renamed."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -16,10 +17,8 @@ def publish(aside: Path, target: Path) -> None:
 def publish_first(aside: Path, target: Path) -> None:
     """Puts a finished file in its place, unless another process was faster; that one stays."""
     _fsync(aside)
-    try:
+    with contextlib.suppress(FileExistsError):
         os.link(aside, target)
-    except FileExistsError:
-        pass
     aside.unlink()
     fsync_folder(target.parent)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from av.container import InputContainer
+from av.stream import Stream
 
 from extractors.filters import Fit, audio_graph, video_graph
 from extractors.lane import Lane
@@ -85,11 +86,12 @@ def resize_video(source: Path, target: Path, config: ResizeConfig) -> ResizedVid
             written, tracks = _convert(source, container, aside, config)
             if not written.num_frames:
                 raise MediaError("undecodable", f"{source}: none of its frames could be decoded")
-            decoded, promised = least_share(tracks, container)
-        completeness = min(1.0, decoded / promised)
-        if completeness < config.min_complete:
+            share = least_share(tracks, container)
+        if share.completeness < config.min_complete:
             raise MediaError(
-                "truncated", f"{source}: {decoded:.1f} of {promised:.1f} s could be decoded"
+                "truncated",
+                f"{source}: {share.decoded_seconds:.1f} of {share.promised_seconds:.1f} s could be "
+                "decoded",
             )
         check_standard_form(written)
         publish(aside, target)
@@ -98,8 +100,8 @@ def resize_video(source: Path, target: Path, config: ResizeConfig) -> ResizedVid
     return ResizedVideo(
         seconds=written.num_frames / config.fps,
         num_frames=written.num_frames,
-        has_audio=written.num_samples > 0,
-        completeness=completeness,
+        has_audio=written.sound_seconds > 0,
+        completeness=share.completeness,
         num_errors=sum(track.num_errors for track in tracks),
     )
 
@@ -131,7 +133,7 @@ def _convert(
         sample_rate=config.sample_rate if audio else None,
         colours_of=video,
     ) as writer:
-        lanes = {video: Lane(Track(video, start), to_video, writer.write)}
+        lanes: dict[Stream, Lane] = {video: Lane(Track(video, start), to_video, writer.write)}
         if audio is not None:
             lanes[audio] = Lane(Track(audio, start), to_audio, writer.write)
         for packet in packets(container, *lanes):

@@ -5,6 +5,7 @@ therefore adds up the time that its frames cover, to be held against what the fi
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,12 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard
+from av.stream import Discard, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 if TYPE_CHECKING:
-    MediaPacket = Packet[VideoStream | AudioStream]
+    MediaPacket = Packet[Stream]
 else:
     MediaPacket = Packet  # which takes no parameters when run
 
@@ -26,9 +27,11 @@ MAX_GAP_SECONDS = 600
 """A frame that comes later than this after the one before it has a damaged time stamp."""
 
 
-def packets(
-    container: InputContainer, *streams: VideoStream | AudioStream
-) -> Iterator[MediaPacket]:
+SILENCE_SECONDS = 0.1
+"""Sound has no pauses, only silence: a longer one was lost before it came to the decoder."""
+
+
+def packets(container: InputContainer, *streams: Stream) -> Iterator[MediaPacket]:
     """The packets of these streams as far as the file can be read, then one to flush each."""
     for stream in container.streams:
         if stream not in streams:
@@ -38,8 +41,13 @@ def packets(
     except av.error.FFmpegError:
         for stream in streams:
             flush: MediaPacket = Packet()
-            flush.stream, flush.time_base = stream, stream.time_base
+            flush.stream, flush.time_base = stream, time_base_of(stream)
             yield flush
+
+
+def time_base_of(stream: Stream) -> Fraction:
+    """The length of a tick of the stream's time stamps, in seconds."""
+    return stream.time_base or Fraction(1, av.time_base)
 
 
 class Track:
@@ -54,7 +62,8 @@ class Track:
         self.stream = stream
         self.num_errors = 0
         self.end_seconds = 0.0
-        self._start_pts = round(start_seconds / stream.time_base)
+        self._time_base = time_base_of(stream)
+        self._start_pts = round(start_seconds / self._time_base)
         self._begin_seconds: float | None = None
         self._lost_seconds = 0.0
         self._is_broken = False
@@ -68,7 +77,7 @@ class Track:
         if self.stream.container.format.name == "avi":
             # FFmpeg shortens the duration of an AVI that was cut off; the count of its ticks stays.
             duration = max(duration, self.stream.frames)
-        return float(duration * self.stream.time_base) if duration else None
+        return float(duration * self._time_base) if duration else None
 
     @property
     def span_seconds(self) -> float:
@@ -95,6 +104,8 @@ class Track:
             self.num_errors += frame.is_corrupt
             if self._begin_seconds is None:
                 self._begin_seconds = self.end_seconds = 0.0 if self._is_broken else seconds
+            if isinstance(frame, AudioFrame) and seconds > self.end_seconds + SILENCE_SECONDS:
+                self._note_damage()
             if self._is_broken:
                 self._lost_seconds += max(0.0, seconds - self.end_seconds)
                 self._is_broken = False
@@ -107,20 +118,17 @@ class Track:
 
     def _place(self, frame: VideoFrame | AudioFrame) -> tuple[float, float]:
         """Sets the frame's time to count from the file's start; returns it, and how long it is."""
-        frame.pts = (
-            round(self.end_seconds / frame.time_base)
-            if frame.pts is None
-            else frame.pts - self._start_pts
-        )
+        if frame.pts is None:
+            frame.pts = round(self.end_seconds / self._time_base)
+        else:
+            frame.pts -= self._start_pts
         if isinstance(frame, AudioFrame):
             duration_seconds = frame.samples / frame.sample_rate
         elif frame.duration:
-            duration_seconds = float(frame.duration * frame.time_base)
+            duration_seconds = float(frame.duration * self._time_base)
         else:
-            duration_seconds = (
-                float(1 / self.stream.average_rate) if self.stream.average_rate else 0
-            )
-        return float(frame.pts * frame.time_base), duration_seconds
+            duration_seconds = float(1 / (self.stream.average_rate or 1))
+        return float(frame.pts * self._time_base), duration_seconds
 
     def _has_form(self, frame: VideoFrame | AudioFrame) -> bool:
         """Whether sound goes on in the form in which it began: a filter cannot change over."""
@@ -131,16 +139,32 @@ class Track:
         return form == self._form
 
 
-def least_share(tracks: Sequence[Track], container: InputContainer) -> tuple[float, float]:
-    """Of the worst track, the seconds that were decoded and those that there should have been.
+@dataclass(frozen=True)
+class Share:
+    """How much of what was promised could be decoded."""
 
-    Where the tracks promise nothing of their own, the container's promise is held against the
-    track that lasts longest.
+    decoded_seconds: float
+    promised_seconds: float
+
+    @property
+    def completeness(self) -> float:
+        """Between 0 and 1; where nothing was promised, nothing is missing."""
+        if not self.promised_seconds:
+            return 1.0
+        return min(1.0, self.decoded_seconds / self.promised_seconds)
+
+
+def least_share(tracks: Sequence[Track], container: InputContainer) -> Share:
+    """What was decoded of the track of which most is missing.
+
+    A track that promises nothing is held against its own span, so that damage counts. Where none
+    promises anything, the container's promise is held against the one that lasts longest.
     """
     shares = [
-        (track.decoded_seconds, track.promised_seconds or track.span_seconds) for track in tracks
+        Share(track.decoded_seconds, track.promised_seconds or track.span_seconds)
+        for track in tracks
     ]
     if container.duration and not any(track.promised_seconds for track in tracks):
         longest = max(track.end_seconds for track in tracks)
-        shares.append((longest, container.duration / av.time_base))
-    return min((s for s in shares if s[1] > 0), key=lambda share: share[0] / share[1])
+        shares.append(Share(longest, container.duration / av.time_base))
+    return min(shares, key=lambda share: share.completeness)

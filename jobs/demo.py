@@ -13,6 +13,7 @@ from extractors.words import train_word2vec
 from jobs import evaluate, extract, resize, train
 from jobs.command import run_command
 from mcn.data.captions import read_captions
+from mcn.data.stores import Features
 from mcn.objectives import Stage
 from mcn.progress import Progress
 from mcn.root import Root
@@ -67,9 +68,11 @@ def main(arguments: Arguments) -> None:
                 videos_per_shard=32,
             )
         )
-    for config in _rows(arguments):
-        train.main(train.Arguments(config=config, root=root.path, run=f"demo-{config.name}"))
-    evaluate.main(evaluate.Arguments(root=root.path))
+    features = Features(video=f"video-{arguments.backbone}")
+    runs = {f"demo-{config.name}": config for config in _rows(arguments)}
+    for name, config in runs.items():
+        train.main(train.Arguments(config=config, features=features, root=root.path, run=name))
+    evaluate.main(evaluate.Arguments(features=features, root=root.path, runs=tuple(runs)))
 
 
 def _rows(arguments: Arguments) -> list[TrainConfig]:

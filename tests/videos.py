@@ -7,9 +7,10 @@ each second.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -18,6 +19,8 @@ from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+
+Encode = Callable[[Any], list[Any]]
 
 TONE_HZ = 1000.0
 SECONDS_TO_FULL_BAR = 10.0
@@ -74,28 +77,30 @@ def write_video(
     video_codec, audio_codec = codecs or CODECS[path.suffix]
     options = {"movflags": "+faststart"} if faststart and path.suffix == ".mp4" else {}
     times = frame_times or [k / fps for k in range(max(1, round(seconds * fps)))]
-    tick = 1 / Fraction(fps).limit_denominator(1001) if frame_times is None else Fraction(1, 1000)
+    rate = Fraction(fps).limit_denominator(1001)
+    tick = 1 / rate if frame_times is None else Fraction(1, 1000)
     with av.open(f"file:{path.absolute()}", "w", container_options=options) as container:
         container.metadata.update(metadata or {})
-        video = container.add_stream(video_codec, rate=1 / tick, options=FAST.get(video_codec))
+        video = container.add_stream(video_codec, rate=rate, options=FAST.get(video_codec))
         assert isinstance(video, VideoStream)
         video.width, video.height, video.pix_fmt = width, height, pix_fmt
         video.bit_rate = 500_000
+        video.codec_context.time_base = tick
         if rotation_degrees:
             video.set_display_rotation(rotation_degrees)
-        tracks = [
-            ((t, video, f) for t, f in _pictures(times, width, height, tick, video_starts_at))
-        ]
+        encoders: list[Encode] = [video.encode]
+        tracks = [_pictures(times, width, height, tick, video_starts_at)]
         if sample_rate is not None:
             audio = container.add_stream(audio_codec, rate=sample_rate)
             assert isinstance(audio, AudioStream)
             audio.layout = layout
-            sounds = _sounds(sample_rate, layout, audio_starts_at, seconds)
-            tracks.append((t, audio, f) for t, f in sounds)
-        for _, stream, frame in heapq.merge(*tracks, key=lambda entry: entry[0]):
-            container.mux(stream.encode(frame))
-        for stream in container.streams:
-            container.mux(stream.encode(None))
+            encoders.append(audio.encode)
+            tracks.append(_sounds(sample_rate, layout, audio_starts_at, seconds))
+        entries = ([(time, k, frame) for time, frame in track] for k, track in enumerate(tracks))
+        for _, k, frame in heapq.merge(*entries, key=lambda entry: entry[0]):
+            container.mux(encoders[k](frame))
+        for encode in encoders:
+            container.mux(encode(None))
     return path
 
 
@@ -106,7 +111,7 @@ def is_clap(times: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _pictures(
     times: Sequence[float], width: int, height: int, tick: Fraction, starts_at: float
-) -> Iterator[tuple[float, VideoFrame]]:
+) -> Iterator[tuple[float, VideoFrame | AudioFrame]]:
     for time in times:
         if time < starts_at:
             continue
@@ -122,7 +127,7 @@ def _pictures(
 
 def _sounds(
     sample_rate: int, layout: str, starts_at: float, seconds: float
-) -> Iterator[tuple[float, AudioFrame]]:
+) -> Iterator[tuple[float, VideoFrame | AudioFrame]]:
     times = np.arange(round(starts_at * sample_rate), round(seconds * sample_rate)) / sample_rate
     wave = (0.5 * np.sin(2 * np.pi * TONE_HZ * times) * is_clap(times)).astype(np.float32)
     for start in range(0, len(wave), 1024):

@@ -45,7 +45,7 @@ class StageTrainer:
         model.train_only(objective.trained)
         learning = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.names = dict(enumerate(learning))
-        self.optimizer = torch.optim.Adam(learning.values(), lr=config.lr)
+        self.optimizer = torch.optim.Adam(learning.values(), lr=config.lr, fused=True)
         self.clusterer = Clusterer(
             clusters=config.clusters,
             queue_size=config.queue_size,
