@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mcn.data.batches import Clip
 from mcn.modality import MODALITIES, Modality
@@ -41,8 +43,8 @@ class ClipReader:
             video_id=video_id,
             start_seconds=start_seconds,
             end_seconds=end_seconds,
-            video=None if video is None else video.max(axis=0),
-            audio=None if audio is None else audio.mean(axis=0),
+            video=None if video is None else video.amax(dim=0).numpy(),
+            audio=None if audio is None else audio.mean(dim=0).numpy(),
             words=words,
         )
 
@@ -63,7 +65,7 @@ class ClipReader:
 
     def _rows(
         self, modality: Modality, video_id: str, start_seconds: float, end_seconds: float
-    ) -> np.ndarray | None:
+    ) -> Tensor | None:
         store = self.stores[modality]
         if not self.has(modality, video_id) or store.rows_per_second is None:
             return None
@@ -75,4 +77,5 @@ class ClipReader:
         )
         if first >= stop:
             return None
-        return store.read(video_id, first, stop).astype(np.float32)
+        # torch widens half precision several times faster than NumPy.
+        return torch.from_numpy(store.read(video_id, first, stop)).float()

@@ -38,7 +38,7 @@ class Size:
     rounds: int
 
 
-FULL = Size(film_seconds=30, times=9, rounds=4)
+FULL = Size(film_seconds=30, times=9, rounds=3)
 QUICK = Size(film_seconds=2, times=2, rounds=2)
 
 

@@ -33,7 +33,7 @@ class Size:
     rounds: int
 
 
-FULL = Size(seconds=30, rounds=4)
+FULL = Size(seconds=20, rounds=3)
 QUICK = Size(seconds=2, rounds=2)
 
 

@@ -29,7 +29,7 @@ from tests.benchmarks.training_corpus import FEATURES, sampling, write_training_
 
 FULL = TrainConfig(stage=Stage.AVT)
 QUICK = replace(FULL, batch_size=8, clips_per_video=8, embedding_dim=256, queue_size=512)
-PLAIN_STEPS = 3
+PLAIN_STEPS = 2
 """Steps measured that do not refit k-means; one more does."""
 
 
