@@ -40,7 +40,7 @@ def kmeans(
         drawn = torch.randperm(len(rows), generator=generator)[:clusters]
         centroids = rows[drawn.to(rows.device)]
     else:
-        centroids = initial.float()
+        centroids = F.normalize(initial.float(), dim=1) if spherical else initial.float()
     labels, fit = _assign(rows, centroids, spherical=spherical)
     labels = _fill_empty(labels, fit, clusters)
     for _ in range(iterations):

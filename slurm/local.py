@@ -34,10 +34,12 @@ def run_ranks(work: Callable[[], None], *, num_ranks: int) -> None:
         running = processes
         while running:
             wait([process.sentinel for process in running])
-            failed = [process for process in running if process.exitcode]
-            if failed:
-                raise ChildProcessError(f"{failed[0].name} ended with status {failed[0].exitcode}")
-            running = [process for process in running if process.exitcode is None]
+            # Read once: a process may end between two looks.
+            statuses = [(process, process.exitcode) for process in running]
+            for process, status in statuses:
+                if status:
+                    raise ChildProcessError(f"{process.name} ended with status {status}")
+            running = [process for process, status in statuses if status is None]
     finally:
         for process in processes:
             process.terminate()

@@ -114,8 +114,9 @@ class Mcn(nn.Module):
 
     def _encode(self, modality: Modality, batch: ClipBatch) -> Encoded:
         projected, target = self.encoders[modality](batch)
-        # In float32, since squares of half-precision numbers overflow early.
-        embeddings = F.normalize(projected.float(), dim=1)
+        # In float32, since squares of half-precision numbers overflow early; a projection of zero
+        # has no direction, and the bound keeps its gradient small.
+        embeddings = F.normalize(projected.float(), dim=1, eps=1e-6)
         rebuilt = self.decoders[modality](embeddings)
         # Detached: a target that learns would only learn to be small.
         error = (rebuilt.float() - target.detach().float()).square().mean(dim=1)
