@@ -1,22 +1,22 @@
-"""Full batches of one shape across videos, decoded ahead in the background.
+"""Full batches of one shape across videos, whose frames are decoded ahead in the background.
 
 With one batch shape a row depends neither on its place nor on its neighbours, so a shard that was
 begun twice has the bytes of one that was not.
 """
 
-import queue
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from extractors.ahead import read_ahead
 from extractors.media import MediaError
 
-VIDEOS_AHEAD = 4
+FRAMES_AHEAD = 1024
+"""Frames that may wait for their batch, besides those of the video that is being decoded."""
 
 Item = tuple[str, Tensor | MediaError]
 """A video's frames, or rows, or what went wrong with it."""
@@ -27,113 +27,94 @@ def forward_across(
     forward: Callable[[Shaped[Tensor, "batch ..."]], Float[Tensor, "batch dim"]],
     *,
     batch_size: int,
-) -> Iterator[Item]:
-    """The rows of each video, or its error, in the order of the items.
+) -> Generator[Item, None, None]:
+    """The rows of each video on the CPU, or its error, in the order of the items.
 
     Args:
-        items: Each video's frames, all of one shape, or its error; taken ahead in a thread.
-        forward: Gives a row for each frame of a batch.
-        batch_size: Frames in a batch; the last one is filled up with zeros.
+        items: Each video's frames, or its error; taken ahead in a thread. A video whose frames
+            have another shape than those of the one before begins a new batch.
+        forward: Gives a row for each frame of a batch. It need not wait for a GPU to finish.
+        batch_size: Frames in a batch; one that is not full is filled up with zeros.
     """
     packer = _Packer(forward, batch_size)
-    for video_id, frames in _ahead(items):
+    for video_id, frames in read_ahead(items, size=_num_frames, limit=FRAMES_AHEAD):
         packer.add(video_id, frames)
-        while packer.num_waiting >= batch_size:
-            packer.run_batch()
         yield from packer.finished()
-    while packer.num_waiting:
-        packer.run_batch()
+    packer.run()
+    packer.settle()
     yield from packer.finished()
+
+
+def _num_frames(item: Item) -> int:
+    return len(item[1]) if isinstance(item[1], Tensor) else 0
 
 
 @dataclass
 class _Video:
-    """A video on its way: its frames that wait for rows, and the rows that it has."""
+    """A video on its way."""
 
     video_id: str
-    waiting: Tensor | None
-    rows: list[Tensor] = field(default_factory=list)
     error: MediaError | None = None
+    num_missing: int = 0
+    rows: list[Tensor] = field(default_factory=list)
+
+    def outcome(self) -> Tensor | MediaError:
+        return self.error or torch.cat(self.rows)
 
 
 class _Packer:
+    """Puts the frames of videos into batches, and the rows of batches to their videos."""
+
     def __init__(self, forward: Callable[[Tensor], Tensor], batch_size: int) -> None:
-        self.forward = forward
-        self.batch_size = batch_size
-        self.videos: deque[_Video] = deque()
-        self.num_waiting = 0
-        self.shape: torch.Size | None = None
+        self._forward = forward
+        self._batch_size = batch_size
+        self._videos: deque[_Video] = deque()
+        self._parts: list[tuple[_Video, Tensor]] = []
+        self._room = batch_size
+        self._running: tuple[list[tuple[_Video, int]], Tensor] | None = None
 
     def add(self, video_id: str, frames: Tensor | MediaError) -> None:
+        """Takes a video in, and runs the batches that it fills."""
+        if isinstance(frames, Tensor) and not len(frames):
+            frames = MediaError("no-frames", f"video {video_id}: there are no frames in it")
         if isinstance(frames, MediaError):
-            self.videos.append(_Video(video_id, None, error=frames))
+            self._videos.append(_Video(video_id, error=frames))
             return
-        self.shape = self.shape or frames.shape[1:]
-        if frames.shape[1:] != self.shape:
-            sizes = f"{tuple(frames.shape[1:])}, not {tuple(self.shape)}"
-            error = MediaError("other-size", f"video {video_id}: frames are {sizes}")
-            self.videos.append(_Video(video_id, None, error=error))
-            return
-        self.videos.append(_Video(video_id, frames))
-        self.num_waiting += len(frames)
+        if self._parts and self._parts[0][1].shape[1:] != frames.shape[1:]:
+            self.run()
+        video = _Video(video_id, num_missing=len(frames))
+        self._videos.append(video)
+        while len(frames):
+            part, frames = frames[: self._room], frames[self._room :]
+            self._parts.append((video, part))
+            self._room -= len(part)
+            if not self._room:
+                self.run()
 
-    def run_batch(self) -> None:
-        """Take the next frames, whichever videos they belong to, and give them their rows."""
-        parts: list[tuple[_Video, Tensor]] = []
-        room = self.batch_size
-        for video in self.videos:
-            if video.waiting is None or not room:
-                continue
-            taken, rest = video.waiting[:room], video.waiting[room:]
-            video.waiting = rest if len(rest) else None
-            parts.append((video, taken))
-            room -= len(taken)
-        frames = torch.cat([taken for _, taken in parts])
-        padding = frames.new_zeros((room, *frames.shape[1:]))
-        rows = self.forward(torch.cat((frames, padding)))
-        for (video, _), own in zip(
-            parts, rows.split([*(len(taken) for _, taken in parts), room]), strict=False
-        ):
+    def run(self) -> None:
+        """Starts a batch of what has come together, while the one before may still be running."""
+        if not self._parts:
+            return
+        parts = [part for _, part in self._parts]
+        batch = torch.cat([*parts, parts[0].new_zeros(self._room, *parts[0].shape[1:])])
+        rows = self._forward(batch)
+        self.settle()
+        self._running = [(video, len(part)) for video, part in self._parts], rows
+        self._parts, self._room = [], self._batch_size
+
+    def settle(self) -> None:
+        """Waits for the batch that is running, and gives its rows to their videos."""
+        if self._running is None:
+            return
+        (owners, rows), self._running = self._running, None
+        counts = [count for _, count in owners]
+        padding = len(rows) - sum(counts)
+        for (video, count), own in zip(owners, rows.cpu().split([*counts, padding]), strict=False):
             video.rows.append(own)
-        self.num_waiting -= len(frames)
+            video.num_missing -= count
 
     def finished(self) -> Iterator[Item]:
         """The videos at the front that have all their rows."""
-        while self.videos and (self.videos[0].waiting is None):
-            video = self.videos.popleft()
-            yield video.video_id, video.error or torch.cat(video.rows)
-
-
-def _ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items, made in a thread that is a few videos ahead."""
-    ready: queue.Queue[Item | BaseException | None] = queue.Queue(VIDEOS_AHEAD)
-    is_abandoned = threading.Event()
-
-    def put(item: Item | BaseException | None) -> None:
-        while not is_abandoned.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def produce() -> None:
-        try:
-            for item in items:
-                put(item)
-                if is_abandoned.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # handed over, to be raised where the items are used
-            put(error)
-
-    producer = threading.Thread(target=produce, daemon=True)
-    producer.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        is_abandoned.set()
-        producer.join()
+        while self._videos and not self._videos[0].num_missing:
+            video = self._videos.popleft()
+            yield video.video_id, video.outcome()

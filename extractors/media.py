@@ -85,9 +85,10 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     Raises:
         MediaError: "missing", "empty", or "unreadable" if it is no media file.
     """
+    if not path.exists():
+        raise MediaError("missing", f"{path}: there is no such file")
     if not path.is_file():
-        reason = "unreadable" if path.exists() else "missing"
-        raise MediaError(reason, f"{path}: there is no such file")
+        raise MediaError("unreadable", f"{path}: a folder, a pipe or a device, and no file")
     if path.stat().st_size == 0:
         raise MediaError("empty", f"{path}: the file is empty")
     try:

@@ -17,7 +17,12 @@ from extractors.filters import Fit, audio_graph, video_graph
 from extractors.lane import Lane
 from extractors.media import MediaError, find_audio, find_video, open_media, start_seconds
 from extractors.publish import publish
-from extractors.standard_form import AUDIO_FRAME_SIZE, StandardFormWriter, check_standard_form
+from extractors.standard_form import (
+    AUDIO_FRAME_SIZE,
+    AUDIO_RATES,
+    StandardFormWriter,
+    check_standard_form,
+)
 from extractors.track import Track, least_share, packets
 
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
@@ -50,6 +55,9 @@ class ResizeConfig:
             raise ValueError(f"{self.width}x{self.height} cannot be stored: lengths must be even")
         if self.fps < 1:
             raise ValueError(f"fps {self.fps} must be 1 or more")
+        if self.sample_rate not in AUDIO_RATES:
+            rates = ", ".join(map(str, sorted(AUDIO_RATES)))
+            raise ValueError(f"sample_rate {self.sample_rate} is none that AAC has: {rates}")
         if not 0 <= self.crf <= 51:
             raise ValueError(f"crf {self.crf} is outside 0..51")
         if not 0 <= self.min_complete <= 1:

@@ -12,7 +12,14 @@ from extractors.audio_records import SAMPLE_RATE, AudioRecords
 from extractors.corpus import read_resize_rule, resized_videos
 from extractors.media import MediaError, read_waveform
 from extractors.text_records import TextRecords
-from extractors.video import VideoExtractor, build_backbone, frames_of, normalize, published_weights
+from extractors.video import (
+    VideoExtractor,
+    build_backbone,
+    draw_backbone,
+    frames_of,
+    normalize,
+    published_weights,
+)
 from extractors.video_records import VideoRecords
 from extractors.weights import fit_batch_norms, load_weights, resolve_weights
 from extractors.words import GOOGLE_NEWS, WordVectors
@@ -24,7 +31,7 @@ AUDIO_NETWORKS: dict[str, type[Davenet | ResDavenet]] = {
     "davenet": Davenet,
     "resdavenet": ResDavenet,
 }
-VIDEOS_TO_FIT = 8
+VIDEOS_TO_FIT = 64
 """Training videos whose frames or sound set the batch norms of a network drawn at random."""
 
 
@@ -34,7 +41,7 @@ def video_source(root: Root, place: Root, *, backbone: str, weights: str) -> Vid
         weights,
         model=backbone,
         folder=root.weights,
-        build=partial(build_backbone, backbone),
+        build=partial(draw_backbone, backbone),
         fit=partial(_fit_to_frames, root),
         published=published_weights(backbone),
     )
@@ -91,9 +98,10 @@ def _first_videos(root: Root) -> list[Path]:
 
 
 def _fit_to_frames(root: Root, network: nn.Module) -> None:
-    frames = torch.cat([frames_of(path) for path in _first_videos(root)])
-    cpu = torch.device("cpu")
-    fit_batch_norms(network, [normalize(batch, cpu) for batch in frames.split(32)])
+    videos = [frames_of(path) for path in _first_videos(root)]
+    # One batch of many videos: within one video frames differ too little.
+    middles = torch.stack([frames[len(frames) // 2] for frames in videos])
+    fit_batch_norms(network, [normalize(middles, torch.device("cpu"))])
 
 
 def _fit_to_sound(root: Root, network: nn.Module) -> None:

@@ -20,6 +20,7 @@ from extractors.media import MediaError, find_audio, find_video, open_media
 from extractors.track import packets
 
 AUDIO_BIT_RATE = 64_000
+AUDIO_RATES = tuple(av.Codec("aac", "w").audio_rates or ())
 AUDIO_FRAME_SIZE = 1024
 """Samples in a frame of AAC."""
 

@@ -27,6 +27,9 @@ MAX_GAP_SECONDS = 600
 """A frame that comes later than this after the one before it has a damaged time stamp."""
 
 
+ROUNDING_SECONDS = 0.05
+"""What a promise may exceed the truth by: about a frame."""
+
 SILENCE_SECONDS = 0.1
 """Sound has no pauses, only silence: a longer one was lost before it came to the decoder."""
 
@@ -148,10 +151,10 @@ class Share:
 
     @property
     def completeness(self) -> float:
-        """Between 0 and 1; where nothing was promised, nothing is missing."""
-        if not self.promised_seconds:
+        """Between 0 and 1; 1 too where nothing was promised, or all but a rounded time stamp."""
+        if self.promised_seconds - self.decoded_seconds < ROUNDING_SECONDS:
             return 1.0
-        return min(1.0, self.decoded_seconds / self.promised_seconds)
+        return self.decoded_seconds / self.promised_seconds
 
 
 def least_share(tracks: Sequence[Track], container: InputContainer) -> Share:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
-from extractors.demo.corpus import num_files, write_corpus
 from tyro.conf import OmitArgPrefixes
 
 from extractors.demo.config import CorpusConfig
+from extractors.demo.corpus import num_files, write_corpus
 from extractors.words import train_word2vec
 from jobs import evaluate, extract, resize, train
 from jobs.command import run_command

@@ -10,6 +10,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 import torch
 
+from tests.slurm_cluster import slurm_cluster, slurm_cluster_without_accounting  # noqa: F401
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip GPU tests where there is no GPU, unless the environment says there must be one."""

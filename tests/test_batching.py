@@ -1,96 +1,151 @@
+"""Rows do not depend on what else was in the batch, and one video's failure is its own."""
+
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from extractors.ahead import read_ahead
 from extractors.batching import Item, forward_across
 from extractors.media import MediaError
 
-BATCH_SIZE = 4
+LENGTHS = [5, 1, 0, 17, 3, 8, 2, 2, 9]
 
 
-def frames(num_frames: int, seed: int, size: int = 5) -> Tensor:
+def video(seed: int, num_frames: int, height: int = 6) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    shape = (num_frames, 3, size, size)
-    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    return torch.randint(256, (num_frames, 3, height, 7), generator=generator, dtype=torch.uint8)
 
 
-class Network:
-    """A convolution over frames, which remembers the shapes of its batches."""
+class TinyNetwork:
+    """A row for each frame; remembers the shapes of its batches."""
 
     def __init__(self) -> None:
-        self.layer = torch.nn.Conv2d(3, 6, 3)
-        self.shapes: set[tuple[int, ...]] = set()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.conv = nn.Conv2d(3, 5, 3)
+        self.shapes: list[torch.Size] = []
 
     @torch.inference_mode()
-    def __call__(self, batch: Tensor) -> Tensor:
-        self.shapes.add(tuple(batch.shape))
-        features: Tensor = self.layer(batch.float()).mean(dim=(2, 3))
-        return features
+    def __call__(self, frames: Tensor) -> Tensor:
+        self.shapes.append(frames.shape)
+        rows: Tensor = self.conv(frames.float() / 255).mean((2, 3))
+        return rows
 
 
-def rows_of(items: list[Item], network: Network) -> dict[str, Tensor | MediaError]:
-    return dict(forward_across(items, network, batch_size=BATCH_SIZE))
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_rows_are_the_same_alone_and_in_company(batch_size: int) -> None:
+    videos = {f"v{k}": video(k, n) for k, n in enumerate(LENGTHS) if n}
+    together = dict(forward_across(videos.items(), TinyNetwork(), batch_size=batch_size))
+    assert list(together) == list(videos)
+    for video_id, frames in videos.items():
+        ((_, alone),) = forward_across([(video_id, frames)], TinyNetwork(), batch_size=batch_size)
+        rows = together[video_id]
+        assert isinstance(rows, Tensor)
+        assert isinstance(alone, Tensor)
+        assert rows.shape == (len(frames), 5)
+        assert torch.equal(rows, alone)
 
 
-def test_the_rows_of_a_video_do_not_depend_on_its_neighbours() -> None:
-    network = Network()
-    videos = {f"v{n}": frames(n, seed=n) for n in (1, 2, 3, 4, 5, 9)}
-    together = rows_of(list(videos.items()), network)
-    for video_id, own in videos.items():
-        alone = rows_of([(video_id, own)], network)[video_id]
-        assert torch.equal(together[video_id], alone), video_id  # type: ignore[arg-type]
-        assert len(alone) == len(own)  # type: ignore[arg-type]
+def test_all_batches_are_full_and_of_one_shape() -> None:
+    network = TinyNetwork()
+    list(
+        forward_across(
+            [(f"v{k}", video(k, n)) for k, n in enumerate(LENGTHS)], network, batch_size=4
+        )
+    )
+    assert network.shapes == [torch.Size([4, 3, 6, 7])] * -(-sum(LENGTHS) // 4)
 
 
-def test_every_batch_has_one_shape_and_only_the_last_is_padded() -> None:
-    network = Network()
-    items: list[Item] = [(f"v{n}", frames(3, seed=n)) for n in range(5)]
-    rows_of(items, network)
-    assert network.shapes == {(BATCH_SIZE, 3, 5, 5)}
-
-
-def test_videos_come_in_the_order_of_the_items_and_errors_in_their_place() -> None:
-    error = MediaError("truncated", "v2 is cut off")
-    odd = frames(2, seed=9, size=6)
-    items: list[Item] = [
-        ("v1", frames(1, seed=1)),
-        ("v2", error),
-        ("v3", frames(6, seed=3)),
-        ("v4", odd),
-        ("v5", frames(1, seed=5)),
-    ]
-    results = list(forward_across(items, Network(), batch_size=BATCH_SIZE))
-    assert [video_id for video_id, _ in results] == ["v1", "v2", "v3", "v4", "v5"]
+def test_a_failed_video_is_handed_on_in_its_place_and_stops_nothing() -> None:
+    error = MediaError("empty", "b: the file is empty")
+    items: list[Item] = [("a", video(0, 3)), ("b", error), ("c", video(1, 2)), ("d", video(2, 0))]
+    results = list(forward_across(items, TinyNetwork(), batch_size=4))
+    assert [video_id for video_id, _ in results] == ["a", "b", "c", "d"]
     assert results[1][1] is error
-    assert isinstance(results[3][1], MediaError) and results[3][1].reason == "other-size"
+    assert isinstance(results[2][1], Tensor)
+    assert isinstance(results[3][1], MediaError)
+    assert results[3][1].reason == "no-frames"
 
 
-def test_a_video_is_handed_on_as_soon_as_its_rows_are_there() -> None:
-    last_was_asked_for = threading.Event()
-
-    def items() -> Iterator[Item]:
-        yield "first", frames(BATCH_SIZE, seed=1)
-        for n in range(20):
-            yield f"v{n}", frames(BATCH_SIZE, seed=n)
-        last_was_asked_for.set()
-
-    results = forward_across(items(), Network(), batch_size=BATCH_SIZE)
-    assert next(results)[0] == "first"
-    assert not last_was_asked_for.is_set()
-    results.close()  # type: ignore[attr-defined]
-
-
-def test_what_goes_wrong_while_decoding_is_raised_where_the_rows_are_used() -> None:
-    def items() -> Iterator[Item]:
-        yield "v1", frames(1, seed=1)
-        raise OSError("the disk is gone")
-
-    with pytest.raises(OSError, match="the disk is gone"):
-        list(forward_across(items(), Network(), batch_size=BATCH_SIZE))
+def test_frames_of_another_shape_change_nobody_elses_rows() -> None:
+    items = [("a", video(0, 3)), ("tall", video(1, 3, height=9)), ("b", video(2, 3))]
+    network = TinyNetwork()
+    mixed = dict(forward_across(items, network, batch_size=4))
+    assert [shape[2] for shape in network.shapes] == [6, 9, 6]
+    for item in items:
+        ((video_id, alone),) = forward_across([item], TinyNetwork(), batch_size=4)
+        rows = mixed[video_id]
+        assert isinstance(rows, Tensor)
+        assert isinstance(alone, Tensor)
+        assert torch.equal(rows, alone)
 
 
 def test_nothing_gives_nothing() -> None:
-    assert list(forward_across([], Network(), batch_size=BATCH_SIZE)) == []
+    assert not list(forward_across([], TinyNetwork(), batch_size=4))
+
+
+def test_results_come_while_later_videos_are_still_to_be_read() -> None:
+    taken = []
+
+    def items() -> Iterator[Item]:
+        for k in range(100):
+            taken.append(k)
+            yield f"v{k}", video(k, 512, height=3)
+
+    results = forward_across(items(), TinyNetwork(), batch_size=64)
+    next(results)
+    time.sleep(0.1)
+    assert len(taken) <= 6
+    results.close()
+
+
+def test_videos_are_decoded_while_others_are_in_the_network() -> None:
+    decoding = threading.Event()
+
+    def items() -> Iterator[Item]:
+        yield "a", video(0, 4)
+        decoding.set()
+        yield "b", video(1, 4)
+
+    def network(frames: Tensor) -> Tensor:
+        assert decoding.wait(timeout=10)
+        return frames.float().mean((2, 3))
+
+    assert len(list(forward_across(items(), network, batch_size=4))) == 2
+
+
+def test_an_error_that_is_not_a_videos_own_is_raised() -> None:
+    def items() -> Iterator[Item]:
+        yield "a", video(0, 4)
+        raise OSError("the disk is gone")
+
+    results = forward_across(items(), TinyNetwork(), batch_size=2)
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(results)
+
+
+def test_a_reader_that_is_left_alone_ends_its_thread() -> None:
+    before = threading.active_count()
+    ahead = read_ahead(iter(range(10**9)), size=lambda _: 1, limit=3)
+    assert [next(ahead), next(ahead)] == [0, 1]
+    ahead.close()
+    assert threading.active_count() == before
+
+
+def test_a_reader_keeps_to_its_bound_but_lets_one_large_item_through() -> None:
+    made = []
+
+    def items() -> Iterator[int]:
+        for size in (1, 1, 50, 1, 1):
+            made.append(size)
+            yield size
+
+    ahead = read_ahead(items(), size=lambda size: size, limit=2)
+    got = [next(ahead)]
+    time.sleep(0.1)
+    assert made == [1, 1, 50]
+    assert got + list(ahead) == [1, 1, 50, 1, 1]

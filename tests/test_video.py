@@ -1,3 +1,5 @@
+"""Frames a second apart, and rows of an image network that depend on nothing but their frame."""
+
 from pathlib import Path
 
 import pytest
@@ -5,9 +7,16 @@ import torch
 import torch.nn.functional as F
 from torchvision.models.feature_extraction import create_feature_extractor
 
+from extractors.batching import forward_across
 from extractors.media import MediaError, keyframes
 from extractors.resize import ResizeConfig, resize_video
-from extractors.video import VideoExtractor, build_backbone, frames_of, normalize
+from extractors.video import (
+    VideoExtractor,
+    build_backbone,
+    frames_of,
+    normalize,
+    published_weights,
+)
 from tests.videos import write_video
 
 CPU = torch.device("cpu")
@@ -43,6 +52,36 @@ def test_a_video_without_a_keyframe_every_second_is_refused(tmp_path: Path) -> N
     assert caught.value.reason == "keyframes" and "jobs/resize.py" in str(caught.value)
 
 
+def test_a_video_cut_off_after_it_was_resized_is_refused(tmp_path: Path, resized: Path) -> None:
+    content = resized.read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(content[: len(content) * 6 // 10])
+    with pytest.raises(MediaError, match="of 4 frames") as caught:
+        frames_of(path)
+    assert caught.value.reason == "truncated"
+
+
+def test_tall_frames_are_scaled_by_their_width(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "source.mp4", seconds=0.2)
+    config = ResizeConfig(width=120, height=200)
+    resize_video(source, tmp_path / "tall.mp4", config)
+    assert frames_of(tmp_path / "tall.mp4").shape == (1, 3, 373, 224)
+
+
+def test_a_row_depends_neither_on_its_place_nor_on_its_neighbours() -> None:
+    torch.manual_seed(0)
+    extractor = VideoExtractor(build_backbone("resnet18"), batch_size=4)
+    frames = torch.randint(256, (7, 3, 64, 96), dtype=torch.uint8)
+    items = [("a", frames[:3]), ("b", frames[3:4]), ("c", frames[4:])]
+    together = [rows for _, rows in forward_across(items, extractor, batch_size=4)]
+    singly = [
+        rows
+        for k in range(7)
+        for _, rows in forward_across([("", frames[k : k + 1])], extractor, batch_size=4)
+    ]
+    assert torch.equal(torch.cat(together), torch.cat(singly))  # type: ignore[arg-type]
+
+
 def test_rows_are_those_of_torchvisions_network_before_its_classifier(resized: Path) -> None:
     torch.manual_seed(0)
     network = build_backbone("resnet18").eval()
@@ -67,12 +106,22 @@ def test_an_unknown_backbone_is_an_error_that_says_where_the_names_are() -> None
         build_backbone("resnet153")
 
 
+def test_a_network_without_a_linear_layer_cannot_give_rows() -> None:
+    with pytest.raises(ValueError, match="does not end in a linear layer"):
+        VideoExtractor(build_backbone("squeezenet1_1"))
+
+
+def test_published_weights_have_an_address_or_are_not_offered() -> None:
+    assert published_weights("resnet152")["imagenet"].endswith(".pth")
+    assert published_weights("vit_h_14") == {}
+
+
 @pytest.mark.gpu
 def test_a_gpu_gives_the_rows_of_the_cpu(resized: Path) -> None:
     torch.manual_seed(0)
     extractor = VideoExtractor(build_backbone("resnet18"), batch_size=4)
     assert extractor.device.type == "cuda"
-    rows = extractor(frames_of(resized))
+    rows = extractor(frames_of(resized)).cpu()
     extractor.device = CPU
     extractor.network.to(CPU)
     assert F.cosine_similarity(rows, extractor(frames_of(resized))).min() > 0.999

@@ -1,115 +1,187 @@
+"""Weights come from where they were asked for, whole and fitting, or there is an error."""
+
 import hashlib
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
-from extractors.weights import fit_batch_norms, load_weights, resolve_weights
+from extractors.weights import Weights, fit_batch_norms, load_weights, resolve_weights
 
-
-def network() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(36, 2))
+URL = "https://example.org/models/tiny-{}.pth"
 
 
-def fit(module: nn.Module) -> None:
-    fit_batch_norms(module, [torch.rand(8, 3, 5, 5, generator=torch.Generator().manual_seed(1))])
+def tiny() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5))
 
 
-def resolve(spec: str, folder: Path) -> tuple[Path, str, str]:
-    found = resolve_weights(
-        spec,
-        model="tiny",
-        folder=folder,
-        build=network,
-        fit=fit,
-        published={"imagenet": "https://example.org/models/tiny-0a1b2c3d.pth"},
+def inputs(seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return 5 + 3 * torch.randn(8, 3, 12, 12, generator=generator)
+
+
+def fit(network: nn.Module) -> None:
+    fit_batch_norms(network, inputs().split(4))
+
+
+def resolve(
+    spec: str,
+    folder: Path,
+    *,
+    fit: Callable[[nn.Module], None] = fit,
+    published: dict[str, str] | None = None,
+) -> Weights:
+    return resolve_weights(
+        spec, model="tiny", folder=folder, build=tiny, fit=fit, published=published or {}
     )
-    return found.path, found.sha256, found.description
 
 
-def test_random_weights_are_decided_by_the_seed_alone(tmp_path: Path) -> None:
+def test_random_weights_are_drawn_once_and_kept(tmp_path: Path) -> None:
+    first = resolve("random:3", tmp_path / "weights")
+
+    def must_not_fit(network: nn.Module) -> None:
+        pytest.fail("weights that are there already were fitted again")
+
+    again = resolve("random:3", tmp_path / "weights", fit=must_not_fit)
+    assert again == first
+    assert first.path == tmp_path / "weights" / "tiny-random3.safetensors"
+    assert first.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
+    assert first.description == "random:3"
+    assert [path.name for path in first.path.parent.iterdir()] == [first.path.name]
+
+
+def test_a_seed_decides_random_weights_and_nothing_else_does(tmp_path: Path) -> None:
+    first = resolve("random:0", tmp_path / "a")
     torch.manual_seed(1)
-    first = resolve("random:3", tmp_path / "a")
-    torch.manual_seed(2)
-    second = resolve("random:3", tmp_path / "b")
-    other = resolve("random:4", tmp_path / "b")
-    assert (
-        first[1:] == second[1:] == (hashlib.sha256(first[0].read_bytes()).hexdigest(), "random:3")
-    )
-    assert other[1] != first[1]
+    state = torch.random.get_rng_state()
+    assert resolve("random:0", tmp_path / "b").sha256 == first.sha256
+    assert resolve("random:1", tmp_path / "b").sha256 != first.sha256
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_random_weights_are_made_once_and_leave_the_random_state_alone(tmp_path: Path) -> None:
-    before = torch.get_rng_state()
-    path, _, _ = resolve("random:0", tmp_path)
-    stamp = path.stat().st_mtime_ns
-    assert resolve("random:0", tmp_path)[0].stat().st_mtime_ns == stamp
-    assert torch.equal(torch.get_rng_state(), before)
-    assert [file.name for file in tmp_path.iterdir()] == ["tiny-random0.safetensors"]
+def test_tasks_that_draw_at_once_all_get_the_weights_of_the_first(tmp_path: Path) -> None:
+    def fit_to(seed: int) -> Callable[[nn.Module], None]:
+        return lambda network: fit_batch_norms(network, [inputs(seed)])
+
+    with ThreadPoolExecutor(1) as other_task:
+
+        def fit_slowly(network: nn.Module) -> None:
+            other_task.submit(resolve, "random:0", tmp_path, fit=fit_to(1)).result()
+            fit_to(2)(network)
+
+        mine = resolve("random:0", tmp_path, fit=fit_slowly)
+    assert mine == resolve("random:0", tmp_path)
+    assert mine.sha256 == resolve("random:0", tmp_path / "alone", fit=fit_to(1)).sha256
 
 
-def test_fitted_batch_norms_have_the_statistics_of_their_input(tmp_path: Path) -> None:
-    module = network()
-    batches = [torch.rand(4, 3, 5, 5) for _ in range(3)]
-    fit_batch_norms(module, batches)
-    convolved = torch.cat([module[0](batch) for batch in batches])  # type: ignore[index]
-    norm = module[1]  # type: ignore[index]
-    torch.testing.assert_close(norm.running_mean, convolved.mean(dim=(0, 2, 3)))
-    assert not module.training
+def test_fitted_batch_norms_standardise_what_they_were_fitted_to() -> None:
+    norms = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    fit_batch_norms(norms, [inputs()])
+    with torch.no_grad():
+        outputs = norms(inputs())
+    torch.testing.assert_close(outputs.mean((0, 2, 3)), torch.zeros(3), atol=1e-3, rtol=0)
+    torch.testing.assert_close(outputs.std((0, 2, 3)), torch.ones(3), atol=1e-2, rtol=0)
+    assert not any(module.training for module in norms.modules())
 
 
-def test_published_weights_that_are_not_there_are_an_error_with_the_way_out(
-    tmp_path: Path,
+def test_published_weights_are_found_where_they_were_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(FileNotFoundError) as caught:
-        resolve("imagenet", tmp_path)
-    assert "https://example.org/models/tiny-0a1b2c3d.pth" in str(caught.value)
-    assert str(tmp_path / "tiny-0a1b2c3d.pth") in str(caught.value)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    content = b"weights"
+    digest = hashlib.sha256(content).hexdigest()
+    url = URL.format(digest[:8])
+    name = url.rpartition("/")[2]
+    with pytest.raises(FileNotFoundError, match=re.escape(f"{url} and put it at {tmp_path}")):
+        resolve("imagenet", tmp_path, published={"imagenet": url})
+    for folder in (tmp_path / "hub" / "checkpoints", tmp_path):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+        found = resolve("imagenet", tmp_path, published={"imagenet": url})
+        assert found == Weights(folder / name, digest, "imagenet")
+    (tmp_path / name).write_bytes(b"weight")
+    with pytest.raises(ValueError, match="is damaged"):
+        resolve("imagenet", tmp_path, published={"imagenet": url})
 
 
-def test_published_weights_are_held_against_the_hash_in_their_name(tmp_path: Path) -> None:
-    (tmp_path / "tiny-0a1b2c3d.pth").write_bytes(b"damaged on the way")
-    with pytest.raises(ValueError, match="damaged"):
-        resolve("imagenet", tmp_path)
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt"])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_a_file_gives_a_network_its_weights(tmp_path: Path, suffix: str, prefix: str) -> None:
+    source, target = tiny(), tiny()
+    path = tmp_path / f"weights{suffix}"
+    save(path, {prefix + name: value for name, value in source.state_dict().items()})
+    weights = resolve(str(path), tmp_path)
+    assert weights.description == "file"
+    load_weights(target, weights.path)
+    for name, value in source.state_dict().items():
+        assert torch.equal(target.state_dict()[name], value)
 
 
-@pytest.mark.parametrize("spec", ["random:x", "random:", "random:-1"])
-def test_a_seed_that_is_no_number_is_an_error(tmp_path: Path, spec: str) -> None:
+def test_a_file_from_before_batches_were_counted_fits(tmp_path: Path) -> None:
+    state = tiny().state_dict()
+    del state["1.num_batches_tracked"]
+    save(tmp_path / "old.pth", dict(state))
+    load_weights(tiny(), tmp_path / "old.pth")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"0.bias": None}, "0.bias is missing"),
+        ({"9.weight": torch.zeros(2)}, "9.weight is unknown"),
+        ({"0.weight": torch.zeros(4, 3, 1, 1)}, r"0.weight is \(4, 3, 1, 1\), not \(4, 3, 3, 3\)"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(
+    tmp_path: Path, change: dict[str, Tensor | None], problem: str
+) -> None:
+    state = {**tiny().state_dict(), **change}
+    path = tmp_path / "weights.pth"
+    save(path, {name: value for name, value in state.items() if value is not None})
+    network = tiny()
+    before = network.state_dict()["1.weight"].clone()
+    with pytest.raises(ValueError, match=rf"weights\.pth does not fit Sequential: .*{problem}"):
+        load_weights(network, path)
+    assert torch.equal(network.state_dict()["1.weight"], before)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_damaged_file_is_an_error(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"weights{suffix}"
+    save(path, dict(tiny().state_dict()))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        load_weights(tiny(), path)
+
+
+def test_a_file_that_would_run_code_or_holds_more_than_tensors_is_refused(tmp_path: Path) -> None:
+    torch.save({"network": tiny()}, tmp_path / "pickled.pth")
+    torch.save({"epoch": 3, "state_dict": tiny().state_dict()}, tmp_path / "checkpoint.pth")
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        load_weights(tiny(), tmp_path / "pickled.pth")
+    with pytest.raises(ValueError, match="holds epoch, state_dict, which are no tensors"):
+        load_weights(tiny(), tmp_path / "checkpoint.pth")
+
+
+@pytest.mark.parametrize("spec", ["random:", "random:x", "random:-1"])
+def test_a_seed_is_a_number(tmp_path: Path, spec: str) -> None:
     with pytest.raises(ValueError, match="the seed is a number"):
         resolve(spec, tmp_path)
 
 
-def test_what_is_neither_a_name_nor_a_file_is_an_error_and_never_replaced(tmp_path: Path) -> None:
+def test_a_word_that_means_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="neither imagenet, random:SEED nor a file"):
-        resolve("imagnet", tmp_path)
+        resolve("imagnet", tmp_path, published={"imagenet": URL})
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_a_file_is_loaded_with_or_without_the_prefix_of_data_parallel(
-    tmp_path: Path, prefix: str, suffix: str
-) -> None:
-    saved, loaded = network(), network()
-    state = {f"{prefix}{name}": value for name, value in saved.state_dict().items()}
-    path = tmp_path / f"weights{suffix}"
-    if suffix == ".pth":
-        torch.save(state, path)
-    else:
+def save(path: Path, state: dict[str, Any]) -> None:
+    if path.suffix == ".safetensors":
         save_file(state, path)
-    load_weights(loaded, path)
-    for name, value in loaded.state_dict().items():
-        assert torch.equal(value, saved.state_dict()[name])
-
-
-def test_names_and_shapes_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    state = network().state_dict()
-    state["3.weight"] = torch.zeros(2, 35)
-    state["4.bias"] = state.pop("3.bias")
-    path = tmp_path / "weights.safetensors"
-    save_file(state, path)
-    with pytest.raises(ValueError) as caught:
-        load_weights(network(), path)
-    for problem in ("3.bias is missing", "4.bias is unknown", "3.weight is (2, 35), not (2, 36)"):
-        assert problem in str(caught.value)
+    else:
+        torch.save(state, path)

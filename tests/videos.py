@@ -47,6 +47,7 @@ def write_video(
     sample_rate: int | None = 48_000,
     layout: str = "stereo",
     rotation_degrees: int = 0,
+    pixel_aspect: int = 1,
     faststart: bool = True,
     codecs: tuple[str, str] | None = None,
     pix_fmt: str = "yuv420p",
@@ -66,6 +67,7 @@ def write_video(
         sample_rate: Of the sound; None leaves it out.
         layout: Of the sound: mono, stereo, 5.1.
         rotation_degrees: What the file asks a player to turn, counter-clockwise.
+        pixel_aspect: How many times wider than high a pixel is.
         faststart: Whether an mp4 has its index in front.
         codecs: Of picture and sound, in place of the container's usual ones.
         pix_fmt: As stored.
@@ -86,6 +88,8 @@ def write_video(
         video.width, video.height, video.pix_fmt = width, height, pix_fmt
         video.bit_rate = 500_000
         video.codec_context.time_base = tick
+        video.codec_context.sample_aspect_ratio = Fraction(pixel_aspect)
+        video.codec_context.thread_count = 1
         if rotation_degrees:
             video.set_display_rotation(rotation_degrees)
         encoders: list[Encode] = [video.encode]

@@ -33,7 +33,32 @@ FILLERS = ("so", "um", "okay", "gonna", "you know", "and", "just")
 GREETINGS = ("hey guys welcome back", "what is up everyone", "")
 CHATTER = ("it is so good", "that is it for now", "", "you always want to like that first")
 STOP_WORDS = frozenset(
-    ["a", "and", "for", "gonna", "hey", "i", "is", "it", "just", "like", "now", "okay", "so", "that", "the", "then", "this", "to", "um", "up", "we", "what", "you", "your"]
+    [
+        "a",
+        "and",
+        "for",
+        "gonna",
+        "hey",
+        "i",
+        "is",
+        "it",
+        "just",
+        "like",
+        "now",
+        "okay",
+        "so",
+        "that",
+        "the",
+        "then",
+        "this",
+        "to",
+        "um",
+        "up",
+        "we",
+        "what",
+        "you",
+        "your",
+    ]
 )
 
 SECONDS_PER_WORD = 0.3

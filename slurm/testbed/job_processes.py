@@ -1,0 +1,59 @@
+"""The processes of a testbed's jobs, and the slurmstepds over them."""
+
+from slurm.testbed.cluster import Cluster
+from slurm.testbed.processes import Entry, Process, all_processes, with_descendants
+
+
+def tasks_of_job(cluster: Cluster, job: str) -> tuple[str, set[Process]]:
+    """SLURM's own id of a job (`12`, or `12_3` of an array), and what the job has started.
+
+    Raises:
+        ValueError: The job does not run.
+    """
+    tasks = set()
+    for entry in all_processes():
+        environment = entry.environment
+        if not _is_task(cluster, environment):
+            continue
+        array = "{SLURM_ARRAY_JOB_ID}_{SLURM_ARRAY_TASK_ID}"
+        names = {environment["SLURM_JOB_ID"]}
+        if "SLURM_ARRAY_TASK_ID" in environment:
+            names.add(array.format_map(environment))
+        if job in names:
+            own_id = environment["SLURM_JOB_ID"]
+            tasks.add(entry.process)
+    if not tasks:
+        raise ValueError(f"job {job} does not run on the testbed {cluster.folder}")
+    return own_id, tasks
+
+
+def processes_of_jobs(cluster: Cluster, node: str | None = None) -> list[Process]:
+    """Every slurmstepd, its tasks and what they started, on this node or on all.
+
+    The slurmstepds come first: one that outlives its tasks tells the controller that they failed.
+    """
+    everything = all_processes()
+    roots = [
+        entry.process
+        for entry in everything
+        if (on := _node_of(cluster, entry)) is not None and node in (None, on)
+    ]
+    stepds = {entry.process for entry in everything if entry.name == "slurmstepd"}
+    return sorted(with_descendants(roots, everything), key=lambda process: process not in stepds)
+
+
+def _node_of(cluster: Cluster, entry: Entry) -> str | None:
+    # A slurmstepd has lost its environment to its title, but it stays in its slurmd's folder.
+    if entry.name == "slurmstepd":
+        folder = entry.working_folder
+        return folder.name if folder and folder == cluster.spool(folder.name) else None
+    environment = entry.environment
+    return environment["SLURMD_NODENAME"] if _is_task(cluster, environment) else None
+
+
+def _is_task(cluster: Cluster, environment: dict[str, str]) -> bool:
+    return (
+        environment.get("SLURM_CLUSTER_NAME") == cluster.name
+        and "SLURMD_NODENAME" in environment
+        and "SLURM_JOB_ID" in environment
+    )

@@ -1,0 +1,87 @@
+"""A real SLURM for tests, started when the first test asks for it, and taken down at the end.
+
+`tests/conftest.py` imports the two fixtures. A test leaves the nodes up and the queue empty.
+Where the packages are missing a test is skipped, unless REQUIRE_SLURM=1 says that they must not.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from slurm.testbed import MissingPackagesError, Testbed
+from slurm.testbed.packages import check_packages
+
+MAX_ARRAY_SIZE = 5
+SECONDS_TO_WAIT = 60.0
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    """Four nodes with accounts, MaxArraySize 5 and a grace of 20 s in `low`."""
+    require_slurm(accounting=True)
+    folder = tmp_path_factory.mktemp("slurm")
+    with Testbed(folder, accounting=True, max_array_size=MAX_ARRAY_SIZE) as testbed:
+        yield testbed
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster_without_accounting(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Testbed]:
+    """The same without accounts: `sacct` refuses to answer."""
+    require_slurm(accounting=False)
+    folder = tmp_path_factory.mktemp("slurm")
+    with Testbed(folder, max_array_size=MAX_ARRAY_SIZE) as testbed:
+        yield testbed
+
+
+def require_slurm(*, accounting: bool) -> None:
+    """Skip the test where SLURM is not installed; fail it where the environment says it must be."""
+    try:
+        check_packages(accounting=accounting)
+    except MissingPackagesError as error:
+        if os.environ.get("REQUIRE_SLURM") == "1":
+            pytest.fail(f"REQUIRE_SLURM is set, but {error}")
+        pytest.skip(str(error))
+
+
+def submit(testbed: Testbed, script: str, *options: str) -> str:
+    """Submit a shell script as a job with its output thrown away, and return its id."""
+    command = ["sbatch", "--parsable", "--output=/dev/null", *options, f"--wrap={script}"]
+    return testbed.run(command).stdout.strip()
+
+
+def queue(testbed: Testbed) -> dict[str, str]:
+    """State of every job and array task that the controller still knows, by id."""
+    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T"]
+    return dict(line.split() for line in testbed.run(command).stdout.splitlines())
+
+
+def accounts(testbed: Testbed, job: str) -> list[str]:
+    """States of all runs of a job in the accounts, the earliest first; steps are left out."""
+    command = ["sacct", "--duplicates", "--allocations", "--parsable2", "--noheader"]
+    lines = testbed.run([*command, f"--jobs={job}", "--format=State"]).stdout.splitlines()
+    return [line.split()[0] for line in lines]  # "CANCELLED by 1000"
+
+
+def wait_until(is_so: Callable[[], bool], what: str, *, seconds: float = SECONDS_TO_WAIT) -> None:
+    """Return as soon as it is so, and fail the test where it never is."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds:g} s in vain: {what}")
+        time.sleep(0.1)
+
+
+def wait_for_state(testbed: Testbed, job: str, state: str) -> None:
+    """Return once squeue shows the job in this state."""
+    wait_until(lambda: queue(testbed).get(job) == state, f"{job} is {state}")
+
+
+def empty_queue(testbed: Testbed) -> None:
+    """Cancel all jobs, and return when none is left on a node."""
+    testbed.run(["scancel", "--quiet", *queue(testbed)], check=False)
+    running = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING"}
+    wait_until(lambda: not running & set(queue(testbed).values()), "the queue is empty")
