@@ -84,13 +84,15 @@ def open_media(path: Path) -> Iterator[InputContainer]:
 
     Raises:
         MediaError: "missing", "empty", or "unreadable" if it is no media file.
+        OSError: If the file is there and may not be read.
     """
     if not path.exists():
         raise MediaError("missing", f"{path}: there is no such file")
     if not path.is_file():
         raise MediaError("unreadable", f"{path}: a folder, a pipe or a device, and no file")
-    if path.stat().st_size == 0:
-        raise MediaError("empty", f"{path}: the file is empty")
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise MediaError("empty", f"{path}: the file is empty")
     try:
         container = av.open(
             f"file:{path.absolute()}",

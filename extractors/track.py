@@ -26,7 +26,6 @@ else:
 MAX_GAP_SECONDS = 600
 """A frame that comes later than this after the one before it has a damaged time stamp."""
 
-
 ROUNDING_SECONDS = 0.05
 """What a promise may exceed the truth by: about a frame."""
 

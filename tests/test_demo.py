@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -132,4 +131,4 @@ def test_a_folder_with_other_data_is_left_alone(tmp_path: Path) -> None:
     done = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "other data" in done.stderr and "Traceback" not in done.stderr
-    assert os.listdir(tmp_path) == ["precious.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]

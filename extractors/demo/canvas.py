@@ -20,11 +20,11 @@ class Sprite:
 
     @property
     def height(self) -> int:
-        return self.mask.shape[0]
+        return int(self.mask.shape[0])
 
     @property
     def width(self) -> int:
-        return self.mask.shape[1]
+        return int(self.mask.shape[1])
 
 
 def pack(rgb: Float[np.ndarray, "height width 3"]) -> UInt32[np.ndarray, "height width"]:

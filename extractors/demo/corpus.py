@@ -162,8 +162,8 @@ def _write_benchmarks(folder: Path, config: CorpusConfig) -> None:
         for number, story in enumerate(youcook2_stories(config))
         for step in story.steps
     ]
-    header = ("end", "start", "task", "text", "video_id")
-    _write_text(folder / "youcook2" / "validation_youcook.csv", _csv(header, youcook2))
+    text = _csv(("end", "start", "task", "text", "video_id"), youcook2)
+    _write_text(folder / "youcook2" / "validation_youcook.csv", text)
     msrvtt = [
         (
             f"ret{number}",
@@ -173,8 +173,8 @@ def _write_benchmarks(folder: Path, config: CorpusConfig) -> None:
         )
         for number, story in enumerate(msrvtt_stories(config))
     ]
-    header = ("key", "vid_key", "video_id", "sentence")
-    _write_text(folder / "msrvtt" / "msrvtt_test.csv", _csv(header, msrvtt))
+    text = _csv(("key", "vid_key", "video_id", "sentence"), msrvtt)
+    _write_text(folder / "msrvtt" / "msrvtt_test.csv", text)
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -1,6 +1,7 @@
 """Scenes of work on a board: chop, peel, roll, grate."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def _bands(sprite: Sprite, count: int, *, upright: bool) -> list[Placed]:
     extent = sprite.width if upright else sprite.height
     edges = [extent * k // count for k in range(count + 1)]
     bands = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         span, middle = slice(start, stop), (start + stop - extent) / 2
         band = cut(sprite, columns=span) if upright else cut(sprite, rows=span)
         bands.append((band, middle, 0.0) if upright else (band, 0.0, middle))

@@ -1,15 +1,18 @@
 """Writes a story as a raw file, in one of the many ways in which such files come."""
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.codec.context import Flags
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -80,26 +83,26 @@ def write_raw(path: Path, film: Film, sound: Samples | None, form: RawFormat) ->
             video.width, video.height = form.height, form.width
             video.set_display_rotation(form.rotation_degrees)
         _make_exact(video)
-        audio = None
+        packets = [_encoded(video, _pictures(film, form))]
         if sound is not None and form.sample_rate is not None:
             audio = container.add_stream(audio_codec, rate=form.sample_rate)
             assert isinstance(audio, AudioStream)
             audio.layout = "mono"
             _make_exact(audio)
-        sounds = _sounds(sound, form.sample_rate) if audio and sound is not None else iter(())
-        next_sound = next(sounds, None)
-        for seconds, frame in _pictures(film, form):
-            while audio is not None and next_sound is not None and next_sound[0] <= seconds:
-                container.mux(audio.encode(next_sound[1]))
-                next_sound = next(sounds, None)
-            container.mux(video.encode(frame))
-        while audio is not None and next_sound is not None:
-            container.mux(audio.encode(next_sound[1]))
-            next_sound = next(sounds, None)
-        for stream in (video, audio):
-            if stream is not None:
-                container.mux(stream.encode(None))
+            packets.append(_encoded(audio, _sounds(sound, form.sample_rate)))
+        for _, encoded in heapq.merge(*packets, key=lambda entry: entry[0]):
+            container.mux(encoded)
     publish(aside, path)
+
+
+def _encoded(
+    stream: VideoStream | AudioStream, frames: Iterator[tuple[float, Any]]
+) -> Iterator[tuple[float, list[Packet[Any]]]]:
+    """The packets of a stream, with the time of the frame that completed them."""
+    seconds = 0.0
+    for seconds, frame in frames:
+        yield seconds, stream.encode(frame)
+    yield seconds, stream.encode(None)
 
 
 def _make_exact(stream: VideoStream | AudioStream) -> None:
@@ -131,8 +134,7 @@ def _pictures(film: Film, form: RawFormat) -> Iterator[tuple[float, VideoFrame]]
         yield seconds, frame
 
 
-def _sounds(sound: Samples, sample_rate: int | None) -> Iterator[tuple[float, AudioFrame]]:
-    assert sample_rate is not None
+def _sounds(sound: Samples, sample_rate: int) -> Iterator[tuple[float, AudioFrame]]:
     for start in range(0, len(sound), SOUND_FRAME_SAMPLES):
         piece = sound[start : start + SOUND_FRAME_SAMPLES]
         frame = AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")

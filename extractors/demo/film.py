@@ -48,7 +48,7 @@ class Film:
         self._facing = int(random.choice([-1, 1]))
 
     def frames(self, times: Iterable[float]) -> Iterator[UInt8[np.ndarray, "height width 4"]]:
-        """RGBA frames at rising times in seconds; each is only valid until the next is asked for."""
+        """RGBA frames at rising times in seconds; each only lasts until the next is asked for."""
         steps = iter(self.story.steps)
         step = next(steps)
         scene, background, place = self._set_up(step)

@@ -34,7 +34,7 @@ class Kit:
     def scatter(self, count: int, width: float, height: float) -> list[tuple[float, float]]:
         """Places spread at random over an oval around the centre."""
         random = self.workshop.random
-        places = []
+        places: list[tuple[float, float]] = []
         while len(places) < count:
             u, v = random.uniform(-1, 1, 2)
             if u * u + v * v <= 1:
@@ -49,4 +49,4 @@ class Scene:
     still: Sequence[Placed]
     """What does not move and is painted into the background once."""
     paint: Callable[[Canvas, float, float], None]
-    """Draws what moves, given the progress of the step from 0 to 1 and the beats since its start."""
+    """Draws what moves, given the step's progress from 0 to 1 and the beats since its start."""

@@ -49,8 +49,9 @@ def kitchen(workshop: Workshop, *, height: int, width: int) -> UInt32[np.ndarray
     random = workshop.random
     y, x = np.mgrid[:height, :width].astype(np.float32) / workshop.unit
     horizon = random.uniform(0.18, 0.34) * height / workshop.unit
-    wall = random.choice([_tiles, _stripes, _stone])(x, y, random)
-    table = random.choice([_planks, _checks, _stone])(x, y, random)
+    walls, tables = (_tiles, _stripes, _stone), (_planks, _checks, _stone)
+    wall = walls[random.integers(len(walls))](x, y, random)
+    table = tables[random.integers(len(tables))](x, y, random)
     is_wall = y < horizon
     shade = np.where(is_wall, wall, table)
     angle = random.uniform(0, 2 * np.pi)

@@ -128,7 +128,7 @@ def replace_text(path: Path, text: str) -> None:
 def _identity(config: TrainConfig, data: dict[Modality, str]) -> dict[str, dict[str, Any]]:
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     plain = {k: v.name if isinstance(v, Enum) else v for k, v in values.items()}
-    return {"train": plain, "data": {modality: digest for modality, digest in data.items()}}
+    return {"train": plain, "data": {str(modality): digest for modality, digest in data.items()}}
 
 
 def git_commit() -> str:
