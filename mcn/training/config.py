@@ -108,7 +108,7 @@ PAPER: dict[str, Any] = {"embedding_dim": 6144}
 DEMO: dict[str, Any] = {
     "batch_size": 16,
     "clips_per_video": 8,
-    "min_clip_seconds": 3.0,
+    "min_clip_seconds": 1.0,
     "clusters": 32,
     "queue_size": 512,
 }
