@@ -3,6 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Threads that wait leave the core to those that work.
+export OMP_WAIT_POLICY := PASSIVE
+
 .PHONY: demo test check bench clean
 
 demo: $(INSTALLED)  ## the whole system on a small corpus made on the spot: prints the table of results
