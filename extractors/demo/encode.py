@@ -97,7 +97,7 @@ def write_raw(path: Path, film: Film, sound: Samples | None, form: RawFormat) ->
 
 def _encoded(
     stream: VideoStream | AudioStream, frames: Iterator[tuple[float, Any]]
-) -> Iterator[tuple[float, list[Packet[Any]]]]:
+) -> "Iterator[tuple[float, list[Packet[Any]]]]":
     """The packets of a stream, with the time of the frame that completed them."""
     seconds = 0.0
     for seconds, frame in frames:
