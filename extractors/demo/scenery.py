@@ -60,7 +60,7 @@ def kitchen(workshop: Workshop, *, height: int, width: int) -> UInt32[np.ndarray
     rgb = np.where(is_wall[..., None], random.choice(WALLS), random.choice(TABLES))
     rgb = rgb * workshop.light * np.where(edge, 0.6, shade)[..., None]
     pixels = pack(rgb.astype(np.float32))
-    canvas = Canvas(pixels, unit=workshop.unit, centre_x=0, centre_y=0, facing=1)
+    canvas = Canvas(pixels, unit=workshop.unit, centre_x=0.0, centre_y=0.0, facing=1)
     for _ in range(int(random.integers(2, 5))):
         prop = item_sprite(
             workshop,

@@ -74,7 +74,9 @@ def _deed(step: Step, random: np.random.Generator, sample_rate: int) -> Samples:
     return deed
 
 
-def _lay(track: Samples, sound: Samples, start_seconds: float, sample_rate: int) -> None:
+def _lay(
+    track: Samples, sound: Float32[np.ndarray, " fewer"], start_seconds: float, sample_rate: int
+) -> None:
     first = round(start_seconds * sample_rate)
     room = track[first : first + len(sound)]
     room += sound[: len(room)]

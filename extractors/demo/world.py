@@ -9,12 +9,12 @@ ACTIONS = ("chop", "peel", "stir", "pour", "fry", "roll", "grate", "boil")
 ITEMS = ("onion", "carrot", "tomato", "pepper", "potato", "fish", "cheese", "cabbage")
 
 COLOURS = {
-    "red": (206, 40, 34),
-    "green": (58, 152, 48),
-    "blue": (44, 84, 208),
-    "yellow": (240, 202, 44),
-    "purple": (142, 54, 164),
-    "white": (236, 236, 228),
+    "red": (206.0, 40.0, 34.0),
+    "green": (58.0, 152.0, 48.0),
+    "blue": (44.0, 84.0, 208.0),
+    "yellow": (240.0, 202.0, 44.0),
+    "purple": (142.0, 54.0, 164.0),
+    "white": (236.0, 236.0, 228.0),
 }
 """RGB of each colour in plain light."""
 

@@ -103,10 +103,10 @@ class Runtime:
 # features, DAVEnet trained online).
 PAPER: dict[str, Any] = {"embedding_dim": 6144}
 
-# For a corpus of dozens of videos, not millions: batches of about 128 clips, clips of one caption.
+# For a corpus of dozens of videos, not millions: batches of about 50 clips, each of one caption.
 # Command: make demo.  Wall time: a minute a row on 2 cores.  Result: see the report it writes.
 DEMO: dict[str, Any] = {
-    "batch_size": 16,
+    "batch_size": 8,
     "clips_per_video": 8,
     "min_clip_seconds": 1.0,
     "clusters": 32,
