@@ -65,7 +65,8 @@ def write_corpus(folder: Path, config: CorpusConfig, *, on_file: Callable[[], No
     _write_benchmarks(folder / "benchmarks", config)
     empty = folder / "raw" / f"{_empty_id(config)}.mp4"
     empty.parent.mkdir(parents=True, exist_ok=True)
-    empty.touch(exist_ok=True)
+    if not empty.exists():
+        empty.touch()
     on_file()
     files = [*training, *_benchmark_files(folder, config)]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
