@@ -64,6 +64,8 @@ def _extract(modality: Modality, root: Root, place: Root, arguments: Arguments) 
     )
     plan_path = place.plans / f"{modality}.csv"
     plan = extend_plan(plan_path, costs, videos_per_shard=arguments.videos_per_shard)
+    if not plan:
+        raise ValueError(f"{place.path} has no resized video: jobs/resize.py makes them")
     folder = place.store / _store_name(modality, arguments)
     shards = shards_asked_for(arguments.array, len(plan))
     paths = {index: folder / f"{index:05d}{SEALED_SUFFIX}" for index in shards}

@@ -39,8 +39,8 @@ def main(arguments: Arguments) -> None:
     root = Root.resolve(arguments.root)
     if arguments.benchmark:
         root = root.benchmark(arguments.benchmark)
-    claim_resize_rule(root, arguments.resize)
     sources = raw_videos(root)
+    claim_resize_rule(root, arguments.resize)
     costs = {video_id: float(path.stat().st_size) for video_id, path in sources.items()}
     plan = extend_plan(
         root.plans / "resize.csv", costs, videos_per_shard=arguments.videos_per_shard
