@@ -115,7 +115,7 @@ def _benchmark_files(folder: Path, config: CorpusConfig) -> list[RawFile]:
         raw = folder / "benchmarks" / "youcook2" / "raw"
         files.append(RawFile(raw / f"{story.video_id}{form.suffix}", story, form))
     for index, story in enumerate(msrvtt_stories(config)):
-        form = SILENT if index in SILENT_MSRVTT else FORMATS[0]
+        form = SILENT if index in SILENT_MSRVTT else FORMATS[1]
         raw = folder / "benchmarks" / "msrvtt" / "raw"
         files.append(RawFile(raw / f"{story.video_id}{form.suffix}", story, form))
     return files

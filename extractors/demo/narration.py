@@ -20,7 +20,7 @@ SAID = (
 DESCRIBED = {
     "youcook2": (
         "{action} the {item} that is {colour}",
-        "{colour} {item} first then {action} it now",
+        "{colour} {item} first and {action} it now",
     ),
     "msrvtt": (
         "you {action} the {item} and it is {colour}",
