@@ -1,11 +1,11 @@
 """Sound of resized videos as records of the store."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from extractors.audio import ROWS_PER_SECOND, AudioExtractor, log_mel
+from extractors.corpus import ResizedVideos
 from extractors.extract import failed_record, features_record
 from extractors.media import MediaError, read_waveform
 from extractors.weights import Weights
@@ -22,28 +22,11 @@ class AudioRecords:
     """DAVEnet features of each resized video."""
 
     def __init__(
-        self,
-        resized: Path,
-        extractor: AudioExtractor,
-        weights: Weights,
-        *,
-        name: str,
-        resize_rule: Mapping[str, str | int | float],
-        completeness: Mapping[str, float],
+        self, videos: ResizedVideos, extractor: AudioExtractor, weights: Weights, *, name: str
     ) -> None:
-        """Takes what every video needs.
-
-        Args:
-            resized: Folder of the resized videos.
-            extractor: The network.
-            weights: What it was loaded with.
-            name: Of the extractor, as its store is called.
-            resize_rule: How the videos were resized.
-            completeness: How much of each video there is.
-        """
-        self.resized = resized
+        """Takes the videos, the network, what it was loaded with, and the name of its store."""
+        self.videos = videos
         self.extractor = extractor
-        self.completeness = completeness
         self.fingerprint = Fingerprint(
             extractor=name,
             weights_sha256=weights.sha256,
@@ -52,7 +35,7 @@ class AudioRecords:
             recipe={
                 "version": RECIPE_VERSION,
                 "weights": weights.description,
-                "sample_rate": resize_rule["sample_rate"],
+                "sample_rate": videos.rule["sample_rate"],
             },
         )
         self.provenance: dict[str, str | int | float] = {
@@ -66,10 +49,10 @@ class AudioRecords:
     def records(self, video_ids: Sequence[str]) -> Iterator[Record]:
         for video_id in video_ids:
             try:
-                waveform = read_waveform(self.resized / f"{video_id}.mp4", SAMPLE_RATE)
+                waveform = read_waveform(self.videos.path(video_id), SAMPLE_RATE)
             except MediaError as error:
                 yield failed_record(video_id, error.reason, self.fingerprint)
                 continue
             rows = self.extractor(log_mel(torch.from_numpy(waveform), SAMPLE_RATE))
-            completeness = self.completeness.get(video_id, 1.0)
+            completeness = self.videos.completeness[video_id]
             yield features_record(video_id, rows, completeness, self.fingerprint)

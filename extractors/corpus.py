@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from extractors.resize import ResizeConfig
@@ -70,14 +71,29 @@ def claim_resize_rule(root: Root, config: ResizeConfig) -> None:
     aside.replace(path)
 
 
-def read_resize_rule(root: Root) -> dict[str, str | int | float]:
-    """The rule that `claim_resize_rule` wrote.
+@dataclass(frozen=True)
+class ResizedVideos:
+    """The videos in the standard form, as extraction needs them."""
 
-    Raises:
-        FileNotFoundError: Nothing has been resized below this root.
-    """
-    path = root.resized / "rule.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run jobs/resize.py first")
-    rule: dict[str, str | int | float] = json.loads(path.read_text())
-    return rule
+    folder: Path
+    rule: dict[str, str | int | float]
+    """How they were resized."""
+    completeness: dict[str, float]
+    """How much of each there is."""
+
+    @classmethod
+    def below(cls, root: Root) -> "ResizedVideos":
+        """Those of a root.
+
+        Raises:
+            FileNotFoundError: Nothing has been resized there.
+        """
+        rule = root.resized / "rule.json"
+        if not rule.exists():
+            raise FileNotFoundError(f"{rule} is missing: run jobs/resize.py first")
+        completeness = {k: outcome.completeness for k, outcome in resized_videos(root).items()}
+        return cls(root.resized, json.loads(rule.read_text()), completeness)
+
+    def path(self, video_id: str) -> Path:
+        """The file of a video."""
+        return self.folder / f"{video_id}.mp4"

@@ -9,7 +9,7 @@ from torch import nn
 
 from extractors.audio import AudioExtractor, log_mel
 from extractors.audio_records import SAMPLE_RATE, AudioRecords
-from extractors.corpus import read_resize_rule, resized_videos
+from extractors.corpus import ResizedVideos, resized_videos
 from extractors.media import MediaError, read_waveform
 from extractors.text_records import TextRecords
 from extractors.video import (
@@ -47,14 +47,8 @@ def video_source(root: Root, place: Root, *, backbone: str, weights: str) -> Vid
     )
     network = build_backbone(backbone)
     load_weights(network, found.path)
-    return VideoRecords(
-        place.resized,
-        VideoExtractor(network),
-        found,
-        name=f"video-{backbone}",
-        resize_rule=read_resize_rule(place),
-        completeness=_completeness(place),
-    )
+    videos = ResizedVideos.below(place)
+    return VideoRecords(videos, VideoExtractor(network), found, name=f"video-{backbone}")
 
 
 def audio_source(root: Root, place: Root, *, network: str, weights: str | None) -> AudioRecords:
@@ -70,14 +64,8 @@ def audio_source(root: Root, place: Root, *, network: str, weights: str | None) 
     )
     module = build()
     load_weights(module, found.path)
-    return AudioRecords(
-        place.resized,
-        AudioExtractor(module, device="cuda" if torch.cuda.is_available() else "cpu"),
-        found,
-        name=f"audio-{network}",
-        resize_rule=read_resize_rule(place),
-        completeness=_completeness(place),
-    )
+    extractor = AudioExtractor(module, device="cuda" if torch.cuda.is_available() else "cpu")
+    return AudioRecords(ResizedVideos.below(place), extractor, found, name=f"audio-{network}")
 
 
 def text_source(
@@ -86,10 +74,6 @@ def text_source(
     """Word vectors of captions."""
     path = word_vectors or root.weights / GOOGLE_NEWS
     return TextRecords(captions, WordVectors.from_word2vec_binary(path))
-
-
-def _completeness(place: Root) -> dict[str, float]:
-    return {k: outcome.completeness for k, outcome in resized_videos(place).items()}
 
 
 def _first_videos(root: Root) -> list[Path]:

@@ -1,11 +1,11 @@
 """Frames of resized videos as records of the store."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from extractors.batching import Item, forward_across
+from extractors.corpus import ResizedVideos
 from extractors.extract import failed_record, features_record
 from extractors.media import MediaError
 from extractors.video import SHORT_SIDE, VideoExtractor, frames_of
@@ -21,28 +21,11 @@ class VideoRecords:
     """Appearance features of each resized video, one row a second."""
 
     def __init__(
-        self,
-        resized: Path,
-        extractor: VideoExtractor,
-        weights: Weights,
-        *,
-        name: str,
-        resize_rule: Mapping[str, str | int | float],
-        completeness: Mapping[str, float],
+        self, videos: ResizedVideos, extractor: VideoExtractor, weights: Weights, *, name: str
     ) -> None:
-        """Takes what every video needs.
-
-        Args:
-            resized: Folder of the resized videos.
-            extractor: The network.
-            weights: What it was loaded with.
-            name: Of the extractor, as its store is called.
-            resize_rule: How the videos were resized.
-            completeness: How much of each video there is.
-        """
-        self.resized = resized
+        """Takes the videos, the network, what it was loaded with, and the name of its store."""
+        self.videos = videos
         self.extractor = extractor
-        self.completeness = completeness
         self.fingerprint = Fingerprint(
             extractor=name,
             weights_sha256=weights.sha256,
@@ -52,7 +35,7 @@ class VideoRecords:
                 "version": RECIPE_VERSION,
                 "weights": weights.description,
                 "short_side": SHORT_SIDE,
-                **{f"resize.{key}": value for key, value in resize_rule.items()},
+                **{f"resize.{key}": value for key, value in videos.rule.items()},
             },
         )
         self.provenance: dict[str, str | int | float] = {
@@ -71,12 +54,12 @@ class VideoRecords:
             if isinstance(rows, MediaError):
                 yield failed_record(video_id, rows.reason, self.fingerprint)
             else:
-                completeness = self.completeness.get(video_id, 1.0)
+                completeness = self.videos.completeness[video_id]
                 yield features_record(video_id, rows, completeness, self.fingerprint)
 
     def _frames(self, video_ids: Sequence[str]) -> Iterator[Item]:
         for video_id in video_ids:
             try:
-                yield video_id, frames_of(self.resized / f"{video_id}.mp4")
+                yield video_id, frames_of(self.videos.path(video_id))
             except MediaError as error:
                 yield video_id, error
