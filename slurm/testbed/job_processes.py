@@ -1,7 +1,12 @@
 """The processes of a testbed's jobs, and the slurmstepds over them."""
 
+import time
+
 from slurm.testbed.cluster import Cluster
 from slurm.testbed.processes import Entry, Process, all_processes, with_descendants
+
+STARTING_SECONDS = 10
+"""The controller calls a job running before its first process is there."""
 
 
 def tasks_of_job(cluster: Cluster, job: str) -> tuple[str, set[Process]]:
@@ -10,21 +15,25 @@ def tasks_of_job(cluster: Cluster, job: str) -> tuple[str, set[Process]]:
     Raises:
         ValueError: The job does not run.
     """
-    tasks = set()
-    for entry in all_processes():
-        environment = entry.environment
-        if not _is_task(cluster, environment):
-            continue
-        array = "{SLURM_ARRAY_JOB_ID}_{SLURM_ARRAY_TASK_ID}"
-        names = {environment["SLURM_JOB_ID"]}
-        if "SLURM_ARRAY_TASK_ID" in environment:
-            names.add(array.format_map(environment))
-        if job in names:
-            own_id = environment["SLURM_JOB_ID"]
-            tasks.add(entry.process)
-    if not tasks:
-        raise ValueError(f"job {job} does not run on the testbed {cluster.folder}")
-    return own_id, tasks
+    deadline = time.monotonic() + STARTING_SECONDS
+    while True:
+        tasks = {
+            entry.process: entry.environment["SLURM_JOB_ID"]
+            for entry in all_processes()
+            if _is_task(cluster, entry.environment) and job in _names(entry.environment)
+        }
+        if tasks:
+            return next(iter(tasks.values())), set(tasks)
+        if time.monotonic() > deadline:
+            raise ValueError(f"job {job} does not run on the testbed {cluster.folder}")
+        time.sleep(0.1)
+
+
+def _names(environment: dict[str, str]) -> set[str]:
+    names = {environment["SLURM_JOB_ID"]}
+    if "SLURM_ARRAY_TASK_ID" in environment:
+        names.add("{SLURM_ARRAY_JOB_ID}_{SLURM_ARRAY_TASK_ID}".format_map(environment))
+    return names
 
 
 def processes_of_jobs(cluster: Cluster, node: str | None = None) -> list[Process]:
