@@ -1,12 +1,23 @@
-"""Brings the videos of one shard to the standard form, several at once."""
+"""Brings the videos of one shard to the standard form, several at once.
 
-from collections.abc import Callable, Mapping
+One process does so at a time: it holds the lease beside the ledger, and works in a folder that
+bears its token, so that one that was given up for dead and lives does not spoil another's files.
+"""
+
+import shutil
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from extractors.media import MediaError
 from extractors.resize import ResizeConfig, resize_video
 from mcn.data.ledger import LedgerFile, Outcome
+from mcn.progress import Progress
+from mcn.stop import StoppedEarlyError, StopRequest
+from mcn.store.holder import Holder
+from mcn.store.layout import lease_folder
+from mcn.store.lease import acquire
+from mcn.store.rawio import fsync_folder
 
 
 def resize_shard(
@@ -16,7 +27,8 @@ def resize_shard(
     config: ResizeConfig,
     *,
     num_threads: int,
-    on_videos: Callable[[int], None],
+    progress: Progress,
+    stop: StopRequest,
 ) -> None:
     """Resize what the ledger does not know yet, and enter what became of it.
 
@@ -28,22 +40,69 @@ def resize_shard(
         ledger: What is done already; grows by a line a video.
         config: The standard form.
         num_threads: Videos at once; FFmpeg works outside Python's lock.
-        on_videos: Told of videos as they are done, for progress.
+        progress: Told of videos as they are done.
+        stop: Once it is set no further video is begun; those under way are finished.
+
+    Raises:
+        StoppedEarlyError: It was set; what is done is kept.
+        LeaseError: Another process resizes this shard, or has taken it over from this one.
     """
-    entered = ledger.read()
-    missing = {k: v for k, v in sources.items() if k not in entered}
-    on_videos(len(sources) - len(missing))
-    with ThreadPoolExecutor(num_threads) as pool:
-        futures = [
-            pool.submit(_resize, video_id, source, folder / f"{video_id}.mp4", config)
-            for video_id, source in missing.items()
-        ]
-        for future in as_completed(futures):
-            ledger.append(future.result())
-            on_videos(1)
+    if sources.keys() <= ledger.read().keys():
+        progress.skip(len(sources))
+        return
+    work = folder / f".{ledger.path.stem}"
+    with acquire(lease_folder(ledger.path), Holder.here()) as lease, lease.explain_errors():
+        entered = ledger.read()
+        missing = {k: v for k, v in sources.items() if k not in entered}
+        progress.skip(len(sources) - len(missing))
+        ours = _own_folder(work, lease.token)
+        with ThreadPoolExecutor(num_threads) as pool:
+            futures = [
+                pool.submit(_resize, video_id, source, ours / f"{video_id}.mp4", config, stop)
+                for video_id, source in missing.items()
+            ]
+            num_left = len(futures)
+            try:
+                for future in as_completed(futures):
+                    outcome = future.result()
+                    lease.check()
+                    if outcome is not None:
+                        _put_in_place(outcome, ours, folder)
+                        ledger.append(outcome)
+                        progress.advance()
+                        num_left -= 1
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        if num_left:
+            raise StoppedEarlyError(f"{ledger.path}: asked to stop, {num_left} videos are left")
+        lease.check()
+        shutil.rmtree(work, ignore_errors=True)
+        lease.dissolve()
 
 
-def _resize(video_id: str, source: Path, target: Path, config: ResizeConfig) -> Outcome:
+def _own_folder(work: Path, token: int) -> Path:
+    """The folder of this token; those of earlier ones, which made no more of it, are removed."""
+    ours = work / f"{token}"
+    ours.mkdir(parents=True, exist_ok=True)
+    for other in list(work.iterdir()):
+        if other.name.isdigit() and int(other.name) < token:
+            shutil.rmtree(other, ignore_errors=True)  # whose it was may be adding to it
+    return ours
+
+
+def _put_in_place(outcome: Outcome, made_in: Path, folder: Path) -> None:
+    if outcome.status == "done":
+        (made_in / f"{outcome.video_id}.mp4").replace(folder / f"{outcome.video_id}.mp4")
+        fsync_folder(folder)
+
+
+def _resize(
+    video_id: str, source: Path, target: Path, config: ResizeConfig, stop: StopRequest
+) -> Outcome | None:
+    """What became of the video; None where it was not begun."""
+    if stop.is_set:
+        return None
     try:
         resized = resize_video(source, target, config)
     except MediaError as error:

@@ -1,9 +1,15 @@
 """Small shards for tests of the store; as a program, writes one of them slowly enough to be killed.
 
-python -m tests.shards write PATH   appends what is missing and seals
-python -m tests.shards hold PATH    forks a child that lives on, then waits to be killed
+python -m tests.shards write PATH                 appends what is missing and seals
+python -m tests.shards compete PATH SECONDS       the same at leisure; says what came of it
+python -m tests.shards hold PATH SECONDS          begins the shard and waits to be killed
+python -m tests.shards hold-elsewhere PATH SECONDS    the same, as if on another machine
+python -m tests.shards hold-and-fork PATH         the same here, with a child that lives on
+
+SECONDS is the period of the lease.
 """
 
+import dataclasses
 import os
 import sys
 import time
@@ -14,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from mcn.store.fingerprint import Fingerprint
+from mcn.store.holder import Holder
+from mcn.store.lease import LeaseError
 from mcn.store.record import SPAN, Record
 from mcn.store.writer import ShardWriter
 
@@ -54,18 +62,49 @@ def write_shard(path: Path, records: list[Record], **changes: Any) -> Path:
         return shard.seal()
 
 
+def elsewhere(owner: str = "") -> Holder:
+    """This process, as others would see it if it ran on another machine."""
+    here = Holder.here()
+    return dataclasses.replace(here, host="node7", machine="another machine", owner=owner)
+
+
+def append_missing(shard: ShardWriter, *, pause_seconds: float = 0) -> None:
+    """All sorts of records, those of KILLED_IDS that are still missing."""
+    for number, video_id in enumerate(KILLED_IDS):
+        if video_id not in shard.done:
+            bad = number % 7 == 3
+            shard.append(failed(video_id) if bad else done(video_id, num_rows=50 * number))
+            time.sleep(pause_seconds)
+
+
 def write_to_be_killed(path: Path) -> None:
-    """Writes a shard of all sorts of records, those that are still missing."""
+    """Writes a shard, or what is still missing of it."""
     with writer(path, KILLED_IDS) as shard:
-        for number, video_id in enumerate(KILLED_IDS):
-            if video_id not in shard.done:
-                bad = number % 7 == 3
-                shard.append(failed(video_id) if bad else done(video_id, num_rows=50 * number))
+        append_missing(shard)
         shard.seal()
 
 
-def hold(path: Path) -> None:
-    """Opens the shard, forks a child that outlives this process, and waits."""
+def compete(path: Path, lease_seconds: float) -> None:
+    """Writes the shard unless another does; prints `sealed`, `nothing to do` or what it met."""
+    try:
+        with writer(path, KILLED_IDS, lease_seconds=lease_seconds) as shard:
+            append_missing(shard, pause_seconds=0.02)
+            was_there = path.exists()
+            shard.seal()
+            print("nothing to do" if was_there else "sealed")
+    except LeaseError as refusal:
+        print(type(refusal).__name__)
+
+
+def hold(path: Path, **changes: Any) -> None:
+    """Begins the shard and waits."""
+    with writer(path, ["a"], **changes):
+        print("ready", flush=True)
+        time.sleep(60)
+
+
+def hold_and_fork(path: Path) -> None:
+    """Begins the shard, forks a child that outlives this process, and waits."""
     with writer(path, ["a"]):
         if not os.fork():
             print(os.getpid(), flush=True)
@@ -74,6 +113,19 @@ def hold(path: Path) -> None:
         time.sleep(60)
 
 
+def main(task: str, path: Path, *seconds: str) -> None:
+    """Do what the command line asks for."""
+    if task == "write":
+        print("ready", flush=True)
+        write_to_be_killed(path)
+    elif task == "compete":
+        compete(path, float(*seconds))
+    elif task == "hold-and-fork":
+        hold_and_fork(path)
+    else:
+        changes = {"holder": elsewhere()} if task == "hold-elsewhere" else {}
+        hold(path, lease_seconds=float(*seconds), **changes)
+
+
 if __name__ == "__main__":
-    print("ready", flush=True)
-    {"write": write_to_be_killed, "hold": hold}[sys.argv[1]](Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

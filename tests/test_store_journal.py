@@ -1,8 +1,4 @@
-import os
 import resource
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +7,8 @@ import numpy as np
 import pytest
 
 from mcn.store.journal import Journal, peek
-from mcn.store.lock import ShardBusyError
 from mcn.store.plan import ShardPlan
-from tests.shards import PROVENANCE, TEXT, VIDEO, done, failed, writer
+from tests.shards import PROVENANCE, TEXT, VIDEO, done, failed
 
 IDS = ["a", "-b", "c d", "e"]
 PLAN = ShardPlan(IDS, VIDEO)
@@ -136,31 +131,6 @@ def test_other_videos_are_named(path: Path, ids: list[str]) -> None:
         Journal(path, ShardPlan(ids, VIDEO))
     with opened(path) as journal:
         assert len(journal.entries) == 3
-
-
-def test_a_second_writer_is_refused_until_the_first_has_closed(path: Path) -> None:
-    with opened(path), pytest.raises(ShardBusyError, match="another process"):
-        Journal(path, PLAN)
-    with opened(path) as journal:
-        assert len(journal.entries) == 3
-
-
-def test_children_of_a_killed_writer_do_not_keep_its_lock(tmp_path: Path) -> None:
-    shard = tmp_path / "00000.h5"
-    command = [sys.executable, "-m", "tests.shards", "hold", str(shard)]
-    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "ready\n"
-    child = int(holder.stdout.readline())
-    try:
-        with pytest.raises(ShardBusyError):
-            writer(shard, ["a"])
-        holder.kill()
-        holder.wait()
-        writer(shard, ["a"]).close()
-    finally:
-        os.kill(child, signal.SIGKILL)
-        holder.stdout.close()
 
 
 def test_a_full_disk_costs_one_record_and_leaves_the_journal_whole(path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_summary_counts_what_is_sealed_and_what_is_under_construction(root: Pa
 
 def test_a_journal_beside_its_sealed_shard_is_not_counted_twice(root: Path) -> None:
     folder = root / "store" / "text-word2vec"
-    (folder / "00000.journal").write_bytes(b"left by a crash")
+    (folder / "00000.1.journal").write_bytes(b"left by a crash")
     assert summarise(shard_files(folder)).planned == 1
 
 

@@ -128,12 +128,12 @@ def test_a_video_that_is_not_planned_or_there_already_is_refused(tmp_path: Path)
 
 def test_an_unsound_record_is_refused_and_not_written(tmp_path: Path) -> None:
     with writer(tmp_path / "00000.h5", IDS) as shard:
-        before = (tmp_path / "00000.journal").read_bytes()
+        before = (tmp_path / "00000.1.journal").read_bytes()
         with pytest.raises(ValueError, match="NaN"):
             shard.append(
                 dataclasses.replace(done("a"), features=np.full((3, 4), np.nan, np.float16))
             )
-        assert (tmp_path / "00000.journal").read_bytes() == before
+        assert (tmp_path / "00000.1.journal").read_bytes() == before
 
 
 def test_a_sealed_shard_of_another_plan_is_not_taken_for_done(tmp_path: Path) -> None:
@@ -151,7 +151,8 @@ class CrashError(Exception):
 
 
 @pytest.mark.parametrize(
-    ("owner", "step"), [(os, "pwrite"), (os, "fsync"), (Path, "replace"), (Path, "unlink")]
+    ("owner", "step"),
+    [(os, "pwrite"), (os, "fsync"), (os, "link"), (Path, "unlink"), (Path, "rmdir")],
 )
 def test_a_crash_between_any_two_steps_of_sealing_is_mended_by_running_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
@@ -160,23 +161,23 @@ def test_a_crash_between_any_two_steps_of_sealing_is_mended_by_running_again(
     path = tmp_path / "00000.h5"
     real = getattr(owner, step)
     for calls_before_the_crash in range(7):
-        shard = writer(path, IDS)
+        shard = writer(path, IDS, lease_seconds=0.5)
         for record in RECORDS:
             if record.video_id not in shard.done:
                 shard.append(record)
         left = [calls_before_the_crash]
 
-        def crash(*arguments: Any, left: list[int] = left) -> Any:
+        def crash(*arguments: Any, left: list[int] = left, **options: Any) -> Any:
             left[0] -= 1
             if left[0] < 0:
                 raise CrashError
-            return real(*arguments)
+            return real(*arguments, **options)
 
         with monkeypatch.context() as patch:
             patch.setattr(owner, step, crash)
             with contextlib.suppress(CrashError):
                 shard.seal()
-            shard.close()
+        shard.close()
         if path.exists():
             assert path.read_bytes() == expected
         with writer(path, IDS) as again:
@@ -193,14 +194,18 @@ def test_a_journal_beside_its_sealed_shard_is_dropped_only_if_the_shard_is_sound
     with writer(path, IDS) as shard:
         for record in RECORDS:
             shard.append(record)
-        journal = (tmp_path / "00000.journal").read_bytes()
+        journal = (tmp_path / "00000.1.journal").read_bytes()
         sealed = shard.seal().read_bytes()
 
-    (tmp_path / "00000.journal").write_bytes(journal)
+    def leave_behind() -> None:
+        (tmp_path / "00000.1.journal").write_bytes(journal)
+        (tmp_path / "00000.lease").mkdir()
+
+    leave_behind()
     with writer(path, IDS) as shard:
         assert names(tmp_path) == ["00000.h5"]
 
-    (tmp_path / "00000.journal").write_bytes(journal)
+    leave_behind()
     path.write_bytes(sealed[:-100])
     with writer(path, IDS) as shard:
         assert shard.done == set(IDS)
@@ -210,7 +215,7 @@ def test_a_journal_beside_its_sealed_shard_is_dropped_only_if_the_shard_is_sound
 
 
 def test_damage_to_the_journal_behind_the_writers_back_is_not_sealed(tmp_path: Path) -> None:
-    path, journal = tmp_path / "00000.h5", tmp_path / "00000.journal"
+    path, journal = tmp_path / "00000.h5", tmp_path / "00000.1.journal"
     with writer(path, IDS) as shard:
         for record in RECORDS:
             shard.append(record)
@@ -220,7 +225,7 @@ def test_damage_to_the_journal_behind_the_writers_back_is_not_sealed(tmp_path: P
             file.write(b"\0\0")
         with pytest.raises(OSError, match=r"does not read back as it was written.*'c d'"):
             shard.seal()
-    assert names(tmp_path) == ["00000.journal"]
+    assert names(tmp_path) == ["00000.1.journal", "00000.lease"]
     with writer(path, IDS) as shard:
         assert shard.done == {"a", "-b"}
         assert shard.dropped_bytes > 0
@@ -248,7 +253,7 @@ def test_a_disk_that_is_full_at_sealing_costs_nothing(
                 patch.setattr("os.pwrite", pwrite_where_there_is_room)
                 with pytest.raises(OSError, match=r"No space.*the journal, which is kept"):
                     shard.seal()
-            assert names(tmp_path) == ["00000.journal", "left alone.h5"]
+            assert names(tmp_path) == ["00000.1.journal", "00000.lease", "left alone.h5"]
         assert shard.seal().read_bytes() == expected
 
 

@@ -7,6 +7,7 @@
     record.py   Record, SPAN: what a writer appends
     fingerprint.py, plan.py   what made a shard, and what it is to hold
     layout.py   the format; journal.py, frames.py, pack.py, shard.py write and read it
+    lease.py    one writer at a time on all machines; holder.py, beat.py, construction.py
 
 Import from these modules.
 """

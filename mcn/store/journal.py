@@ -7,8 +7,10 @@ and its videos are to be done again. Provenance lies with each record and not in
 because a shard may be carried on by a node of another kind.
 """
 
+import io
 import json
 import os
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +22,6 @@ from mcn.store.checksum import crc32c
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.frames import Frame, encode_frame, find_frame, is_intact
 from mcn.store.layout import FEATURE_DTYPE, FORMAT_VERSION
-from mcn.store.lock import open_exclusively
 from mcn.store.plan import ShardPlan
 from mcn.store.rawio import fsync_folder, read_at, write_at
 from mcn.store.record import SPAN, Record
@@ -45,13 +46,12 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """The one writer's hold on a journal, from opening to closing."""
+    """A journal, from opening to closing, by the one who writes it (lease.py sees to that)."""
 
     def __init__(self, path: Path, plan: ShardPlan) -> None:
         """Carries on with the journal at `path`, or begins it.
 
         Raises:
-            ShardBusyError: If another process writes it.
             ValueError: If it was begun for other videos or with another fingerprint.
         """
         self.path = path
@@ -59,7 +59,8 @@ class Journal:
         self.dropped_bytes = 0
         """What was cut off behind the last whole record."""
         self._dim = plan.fingerprint.dim
-        self._file = open_exclusively(path)
+        self._file = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+")
+        _open.add(self._file)
         try:
             self._end = self._open_header(plan)
             self._replay()
@@ -104,16 +105,8 @@ class Journal:
         read_at(self._file.fileno(), spans, entry.data_offset)
         return spans
 
-    def remove(self) -> None:
-        """Deletes the journal, when all that it holds is safe elsewhere."""
-        try:
-            self.path.unlink()
-            fsync_folder(self.path.parent)
-        finally:
-            self.close()
-
     def close(self) -> None:
-        """Lets go of the file and of the lock on it."""
+        """Lets go of the file."""
         self._file.close()
 
     def _open_header(self, plan: ShardPlan) -> int:
@@ -199,3 +192,15 @@ def _read_header(path: Path, frame: Frame) -> ShardPlan:
             f"this one has {FORMAT_VERSION}; finish it with that one, or delete it"
         )
     return ShardPlan(header["video_ids"], Fingerprint(**header["fingerprint"]))
+
+
+_open: "weakref.WeakSet[io.FileIO]" = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    # A forked child may outlive the writer, and is not to hold or write what the next one writes.
+    for file in list(_open):
+        file.close()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)

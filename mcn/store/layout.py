@@ -10,8 +10,8 @@ A sealed shard `00042.h5` is plain HDF5, written with the default libver:
                           provenance (JSON list of what the index refers to)
 
 Every byte is under a checksum: the features of each video in the index, all else in the label.
-While it is made, a shard is a journal (journal.py) beside its later place; the file being packed
-has a suffix that readers pass over.
+While it is made, a shard is a journal and more beside its later place (construction.py), with
+suffixes that readers pass over.
 """
 
 import json
@@ -27,8 +27,7 @@ FORMAT = "mcn-features"
 FORMAT_VERSION = 1
 
 SEALED_SUFFIX = ".h5"
-JOURNAL_SUFFIX = ".journal"
-PACKING_SUFFIX = ".packing"
+LEASE_SUFFIX = ".lease"
 
 FEATURE_DTYPE = np.dtype("<f2")
 
@@ -66,16 +65,11 @@ def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def journal_path(shard: Path) -> Path:
-    """Where the shard lies while it is under construction."""
-    return shard.with_suffix(JOURNAL_SUFFIX)
-
-
-def packing_path(shard: Path) -> Path:
-    """Where the shard is packed, until it has been verified."""
-    return shard.with_suffix(PACKING_SUFFIX)
+def lease_folder(path: Path) -> Path:
+    """The lease (lease.py) of those who write `path`; the last to go of what is beside a shard."""
+    return path.with_suffix(LEASE_SUFFIX)
 
 
 def is_sealed(shard: Path) -> bool:
     """Whether nothing is left to be done for a shard."""
-    return shard.exists() and not journal_path(shard).exists()
+    return shard.exists() and not lease_folder(shard).exists()

@@ -1,5 +1,6 @@
 """Reads and writes at an offset of a file, whole or an error, past any library's caches."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,11 @@ def write_at(descriptor: int, data: bytes | NDArray[Any], offset: int) -> int:
         written = os.pwrite(descriptor, rest, offset)
         rest, offset = rest[written:], offset + written
     return offset
+
+
+def is_gone(error: OSError) -> bool:
+    """Whether it says that a file has been removed; NFS has an error of its own for open ones."""
+    return error.errno in (errno.ENOENT, errno.ESTALE)
 
 
 def fsync_folder(folder: Path) -> None:

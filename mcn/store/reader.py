@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mcn.store.construction import newest_journals
 from mcn.store.descriptors import Descriptors
 from mcn.store.fingerprint import Fingerprint
-from mcn.store.layout import FEATURE_DTYPE, JOURNAL_SUFFIX
+from mcn.store.layout import FEATURE_DTYPE
 from mcn.store.rawio import read_at
 from mcn.store.record import SPAN
 from mcn.store.shard import SealedShard, open_shard, shard_paths
@@ -163,7 +164,7 @@ class FeatureStore:
 def _open_shards(folder: Path) -> list[SealedShard]:
     paths = shard_paths(folder)
     if not paths:
-        begun = len(list(folder.glob(f"*{JOURNAL_SUFFIX}")))
+        begun = len(newest_journals(folder))
         found = f"only {begun} shards under construction" if begun else "no shards"
         raise FileNotFoundError(f"{folder} holds {found}; `python jobs/extract.py` makes them")
     return [open_shard(path) for path in paths]

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mcn.store.construction import JOURNAL_SUFFIX, newest_journals, shard_name
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.journal import peek
-from mcn.store.layout import JOURNAL_SUFFIX, canonical_json, journal_path
+from mcn.store.layout import canonical_json
 from mcn.store.shard import open_shard, shard_paths
 
 
@@ -41,8 +42,8 @@ def modality_folders(store: Path) -> list[Path]:
 def shard_files(folder: Path) -> list[Path]:
     """One file a shard: the sealed one, or its journal where it is not sealed."""
     sealed = shard_paths(folder)
-    begun = set(folder.glob(f"*{JOURNAL_SUFFIX}")) - {journal_path(path) for path in sealed}
-    return sealed + sorted(begun)
+    names = {path.stem for path in sealed}
+    return sealed + [path for path in newest_journals(folder) if shard_name(path) not in names]
 
 
 def summarise(files: Iterable[Path]) -> Summary:

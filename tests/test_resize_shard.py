@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+
+from extractors.resize import ResizeConfig
+from extractors.resize_shard import resize_shard
+from mcn.data.ledger import LedgerFile
+from mcn.progress import Progress
+from mcn.stop import StopRequest
+from mcn.store.layout import lease_folder
+from mcn.store.lease import LeaseLostError, ShardBusyError, acquire
+from tests.shards import elsewhere
+from tests.videos import write_video
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, Path]:
+    """Three short videos and one that cannot be read."""
+    (tmp_path / "raw").mkdir()
+    raw = {f"{name}": tmp_path / "raw" / f"{name}.mp4" for name in ("a", "b", "c", "bad")}
+    for video_id, path in raw.items():
+        if video_id == "bad":
+            path.write_bytes(b"no video")
+        else:
+            write_video(path, seconds=1.0, width=64, height=48)
+    return raw
+
+
+def resize(root: Path, sources: dict[str, Path], progress: Progress | None = None) -> None:
+    (root / "resized").mkdir(parents=True, exist_ok=True)
+    with progress or Progress("", total=len(sources), unit="videos", is_shown=False) as counted:
+        resize_shard(
+            sources,
+            root / "resized",
+            LedgerFile(root / "ledger" / "00000.jsonl"),
+            ResizeConfig(),
+            num_threads=1,
+            progress=counted,
+            stop=StopRequest(),
+        )
+
+
+def files(root: Path) -> dict[str, bytes]:
+    found = [path for path in root.rglob("*") if path.is_file() and path.suffix != ".jsonl"]
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+
+def test_a_resized_shard_leaves_nothing_behind_and_is_left_alone(
+    tmp_path: Path, sources: dict[str, Path]
+) -> None:
+    root = tmp_path / "root"
+    resize(root, sources)
+    assert sorted(files(root)) == ["resized/a.mp4", "resized/b.mp4", "resized/c.mp4"]
+    assert not lease_folder(root / "ledger" / "00000.jsonl").exists()
+    stamps = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    resize(root, sources)
+    assert stamps == {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+
+
+def test_a_second_process_is_refused_the_shard(tmp_path: Path, sources: dict[str, Path]) -> None:
+    ledger = tmp_path / "root" / "ledger" / "00000.jsonl"
+    with (
+        acquire(lease_folder(ledger), elsewhere(), lease_seconds=3.0),
+        pytest.raises(ShardBusyError, match="node7"),
+    ):
+        resize(tmp_path / "root", sources)
+    assert files(tmp_path / "root" / "resized") == {}
+
+
+class OvertakenProgress(Progress):
+    """Loses the lease to another machine when the first video is done."""
+
+    ledger: Path
+
+    def advance(self, amount: int = 1, *, frames: int = 0) -> None:
+        super().advance(amount, frames=frames)
+        if self.done == 1:
+            acquire(lease_folder(self.ledger), elsewhere("job")).release()
+
+
+def test_an_overtaken_process_enters_nothing_more_and_the_next_one_ends_alike(
+    tmp_path: Path, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resize(tmp_path / "left alone", sources)
+    root = tmp_path / "root"
+    progress = OvertakenProgress("", total=4, unit="videos", is_shown=False)
+    progress.ledger = root / "ledger" / "00000.jsonl"
+    monkeypatch.setenv("MCN_LEASE_OWNER", "job")
+    with pytest.raises(LeaseLostError):
+        resize(root, sources, progress)
+    ledger = LedgerFile(progress.ledger)
+    assert len(ledger.read()) == 1
+    resize(root, sources)
+    assert files(root) == files(tmp_path / "left alone")
+    assert ledger.read() == LedgerFile(tmp_path / "left alone" / "ledger" / "00000.jsonl").read()
