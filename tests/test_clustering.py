@@ -1,9 +1,18 @@
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mcn.clustering import FeatureQueue, kmeans
+from mcn.clustering.engines import ENGINES, EngineName
+from mcn.clustering.lloyd import Clustering, cluster, finite_rows
+from mcn.clustering.torch_engine import RoundedRows
+
+EVERY_ENGINE = pytest.mark.parametrize("engine", list(ENGINES))
+EVERY_PRECISION = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+EITHER_KIND = pytest.mark.parametrize("spherical", [True, False], ids=["cosine", "distance"])
 
 
 def blobs(clusters: int, per_cluster: int, dim: int = 8) -> tuple[Tensor, Tensor]:
@@ -17,67 +26,176 @@ def same_partition(left: Tensor, right: Tensor) -> bool:
     return torch.equal(left[:, None] == left[None, :], right[:, None] == right[None, :])
 
 
-@pytest.mark.parametrize("spherical", [True, False])
-def test_well_separated_clusters_are_found(spherical: bool) -> None:
+def distance(row: Tensor, centroid: Tensor) -> float:
+    return float((row - centroid).square().sum())
+
+
+def fill_empty_by_a_loop(rows: list[Tensor], labels: list[int], centroids: list[Tensor]) -> None:
+    """An empty cluster takes the row farthest from its own centroid that is not alone there."""
+    distances = [distance(row, centroids[k]) for row, k in zip(rows, labels, strict=True)]
+    taken: set[int] = set()
+    for empty in [k for k in range(len(centroids)) if k not in labels]:
+        free = [i for i, k in enumerate(labels) if labels.count(k) > 1 and i not in taken]
+        worst = max(free, key=lambda i: distances[i])
+        labels[worst] = empty
+        taken.add(worst)
+
+
+def kmeans_by_a_loop(
+    features: Tensor, initial: Tensor, iterations: int, *, spherical: bool
+) -> tuple[Tensor, list[int]]:
+    rows = [row / row.norm() if spherical else row for row in features]
+    centroids = [row / row.norm() if spherical else row for row in initial]
+
+    def labels_of_all() -> list[int]:
+        nearest = [
+            min(range(len(centroids)), key=lambda k, row=row: distance(row, centroids[k]))  # type: ignore[misc]
+            for row in rows
+        ]
+        fill_empty_by_a_loop(rows, nearest, centroids)
+        return nearest
+
+    labels = labels_of_all()
+    for _ in range(iterations):
+        members = [
+            [row for row, label in zip(rows, labels, strict=True) if label == k]
+            for k in range(len(centroids))
+        ]
+        centroids = [torch.stack(group).mean(dim=0) for group in members]
+        if spherical:
+            centroids = [centroid / centroid.norm() for centroid in centroids]
+        labels = labels_of_all()
+    return torch.stack(centroids), labels
+
+
+@EVERY_ENGINE
+@EITHER_KIND
+def test_well_separated_clusters_are_found(engine: EngineName, spherical: bool) -> None:
     rows, labels = blobs(5, 20)
-    initial = rows[:5]
-    _, assignments = kmeans(rows, clusters=5, initial=initial, spherical=spherical)
+    _, assignments = kmeans(rows, clusters=5, initial=rows[:5], spherical=spherical, engine=engine)
     assert same_partition(assignments, labels)
 
 
-def test_initial_centroids_keep_their_numbers() -> None:
+@EVERY_ENGINE
+def test_initial_centroids_keep_their_numbers(engine: EngineName) -> None:
     rows, labels = blobs(5, 20)
-    _, assignments = kmeans(rows, clusters=5, initial=10 * torch.eye(5, 8))
+    _, assignments = kmeans(rows, clusters=5, initial=10 * torch.eye(5, 8), engine=engine)
     assert torch.equal(assignments, labels)
 
 
-def test_spherical_kmeans_equals_a_plain_loop() -> None:
-    rows = torch.randn(60, 6)
-    initial = rows[:4]
-    unit = [row / row.norm() for row in rows]
-    centroids = list(initial)
-    for _ in range(20):
-        labels = [max(range(4), key=lambda k: float(row @ centroids[k])) for row in unit]
-        members = [
-            [u for u, label in zip(unit, labels, strict=True) if label == k] for k in range(4)
-        ]
-        centroids = [F.normalize(torch.stack(group).mean(dim=0), dim=0) for group in members]
-    got, assignments = kmeans(rows, clusters=4, initial=initial, iterations=20)
-    torch.testing.assert_close(got, torch.stack(centroids), atol=1e-5, rtol=1e-5)
+@EVERY_ENGINE
+@EITHER_KIND
+@pytest.mark.parametrize("iterations", [0, 1, 6])
+@pytest.mark.parametrize("num_dead", [0, 2])
+def test_kmeans_equals_a_plain_loop(
+    engine: EngineName, spherical: bool, iterations: int, num_dead: int
+) -> None:
+    rows = torch.rand(60, 6, dtype=torch.float64)
+    far_away = -3 - torch.arange(num_dead)[:, None] * torch.ones(num_dead, 6, dtype=rows.dtype)
+    initial = torch.cat((rows[:5], far_away))
+    expected, labels = kmeans_by_a_loop(rows, initial, iterations, spherical=spherical)
+    got, assignments = kmeans(
+        rows,
+        clusters=5 + num_dead,
+        initial=initial,
+        iterations=iterations,
+        spherical=spherical,
+        engine=engine,
+    )
+    torch.testing.assert_close(got.double(), expected, atol=1e-5, rtol=1e-5)
     assert assignments.tolist() == labels
 
 
-def test_no_cluster_comes_out_empty() -> None:
-    rows = torch.cat((torch.ones(50, 4), torch.randn(6, 4)))
+@EVERY_ENGINE
+@EITHER_KIND
+def test_what_is_told_of_a_fit_is_what_a_loop_finds(engine: EngineName, spherical: bool) -> None:
+    rows = torch.rand(60, 6)
+    initial = torch.cat((rows[:4], -torch.ones(1, 6), -2 * torch.ones(1, 6)))
+    found = cluster(
+        rows, clusters=6, initial=initial, seed=0, spherical=spherical, iterations=3, engine=engine
+    )
+    compared = F.normalize(rows, dim=1) if spherical else rows
+    started = F.normalize(initial, dim=1) if spherical else initial
+    owns = zip(compared, found.assignments.tolist(), strict=True)
+    mean = sum(distance(row, found.centroids[own]) for row, own in owns) / len(rows)
+    assert found.inertia == pytest.approx(mean, rel=1e-5)
+    assert found.num_reseeded == 2
+    first = [min(range(6), key=lambda k, r=row: distance(r, started[k])) for row in compared]  # type: ignore[misc]
+    assert found.first_assignments.tolist() == first
+
+
+@EVERY_ENGINE
+@EVERY_PRECISION
+def test_no_cluster_comes_out_empty(engine: EngineName, dtype: torch.dtype) -> None:
+    rows = torch.cat((torch.ones(50, 4), torch.randn(6, 4))).to(dtype)
     dead = torch.full((6, 4), -1.0)
-    _, assignments = kmeans(rows, clusters=6, initial=dead)
+    centroids, assignments = kmeans(rows, clusters=6, initial=dead, engine=engine)
     assert torch.bincount(assignments, minlength=6).min() > 0
+    torch.testing.assert_close(centroids.norm(dim=1), torch.ones(6))
 
 
-def test_identical_rows_still_fill_every_cluster() -> None:
-    centroids, assignments = kmeans(torch.ones(10, 3), clusters=4)
+@EVERY_ENGINE
+@EITHER_KIND
+def test_identical_rows_still_fill_every_cluster(engine: EngineName, spherical: bool) -> None:
+    centroids, assignments = kmeans(
+        torch.ones(10, 3), clusters=4, spherical=spherical, engine=engine
+    )
     assert torch.bincount(assignments, minlength=4).min() > 0
     assert centroids.isfinite().all()
 
 
-def test_a_row_that_is_not_finite_moves_nothing() -> None:
-    rows, _ = blobs(3, 10)
-    alone, labels = kmeans(rows, clusters=3, initial=rows[:3])
-    poisoned = torch.cat((rows, torch.full((1, 8), torch.nan), torch.full((1, 8), torch.inf)))
-    centroids, assignments = kmeans(poisoned, clusters=3, initial=rows[:3])
+@EVERY_ENGINE
+@EVERY_PRECISION
+@EITHER_KIND
+def test_a_row_that_is_not_finite_moves_nothing(
+    engine: EngineName, dtype: torch.dtype, spherical: bool
+) -> None:
+    rows = blobs(3, 10)[0].to(dtype)
+    bad = torch.zeros(3, 8)
+    bad[0, 2], bad[1, 5], bad[2, 0] = torch.nan, torch.inf, -torch.inf
+    fit = partial(kmeans, clusters=3, initial=rows[:3], spherical=spherical, engine=engine)
+    alone, labels = fit(rows)
+    centroids, assignments = fit(torch.cat((rows[:4], bad.to(dtype), rows[4:])))
     assert torch.equal(centroids, alone)
-    assert assignments.tolist() == [*labels.tolist(), -1, -1]
+    assert assignments.tolist() == [*labels[:4].tolist(), -1, -1, -1, *labels[4:].tolist()]
 
 
-def test_the_seed_alone_decides() -> None:
-    rows = torch.randn(100, 5)
+def test_rows_whose_sum_overflows_are_finite() -> None:
+    rows = torch.full((4, 8), 60_000.0).half()
+    rows[1, 3] = torch.nan
+    rows[2, 3], rows[2, 4] = torch.inf, -torch.inf
+    assert finite_rows(rows).tolist() == [True, False, False, True]
+    assert finite_rows(torch.full((1, 8), 3e38)).all()
+
+
+@EVERY_ENGINE
+def test_the_seed_alone_decides(engine: EngineName) -> None:
+    rows = torch.randn(300, 5)  # enough to begin with samples
     torch.manual_seed(1)
-    first, _ = kmeans(rows, clusters=7, seed=3)
+    first, labels = kmeans(rows, clusters=7, seed=3, engine=engine)
     torch.manual_seed(2)
-    second, _ = kmeans(rows, clusters=7, seed=3)
-    other, _ = kmeans(rows, clusters=7, seed=4)
+    second, same_labels = kmeans(rows, clusters=7, seed=3, engine=engine)
+    other, _ = kmeans(rows, clusters=7, seed=4, engine=engine)
     assert torch.equal(first, second)
+    assert torch.equal(labels, same_labels)
     assert not torch.equal(first, other)
+
+
+def fit_with_threads(num_threads: int, engine: EngineName) -> Clustering:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)  # OpenMP's, and so faiss's
+    try:
+        rows = torch.randn(6000, 96, generator=torch.Generator().manual_seed(0))
+        return cluster(rows, clusters=40, initial=rows[:40], seed=0, engine=engine)
+    finally:
+        torch.set_num_threads(before)
+
+
+@EVERY_ENGINE
+def test_several_threads_give_the_same_bits_every_time(engine: EngineName) -> None:
+    first, *others = (fit_with_threads(2, engine) for _ in range(4))
+    assert all(torch.equal(first.centroids, other.centroids) for other in others)
+    assert all(torch.equal(first.assignments, other.assignments) for other in others)
 
 
 def test_half_precision_rows_are_clustered_in_float32() -> None:
@@ -87,12 +205,77 @@ def test_half_precision_rows_are_clustered_in_float32() -> None:
     torch.testing.assert_close(centroids.norm(dim=1), torch.ones(3))
 
 
+@EVERY_ENGINE
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_changes_nothing(engine: EngineName, dtype: torch.dtype) -> None:
+    rows = torch.randn(300, 64)
+    plain, labels = kmeans(rows, clusters=9, engine=engine)
+    with torch.autocast("cpu", dtype=dtype):
+        centroids, assignments = kmeans(rows, clusters=9, engine=engine)
+    assert torch.equal(centroids, plain)
+    assert torch.equal(assignments, labels)
+
+
+def test_samples_before_the_first_iteration_over_all_rows_save_most_of_the_others() -> None:
+    rows = torch.randn(4000, 32)
+
+    def inertia(initial: Tensor | None, iterations: int) -> float:
+        found = cluster(
+            rows, clusters=20, initial=initial, seed=0, iterations=iterations, engine="torch"
+        )
+        return found.inertia
+
+    settled = inertia(rows[:20], 20)
+    assert inertia(None, 1) < 1.02 * settled < inertia(rows[:20], 1)
+
+
+@EITHER_KIND
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_rounding_to_bfloat16_changes_no_assignment(spherical: bool, shift: float) -> None:
+    rows = torch.randn(5000, 300) + shift  # more than one block of rows
+    centroids = rows[:64] + 0.01 * torch.randn(64, 300)
+    # Between two centroids, so nearly that only float32 can tell.
+    rows[-64:] = (rows[:64] + rows[:64].roll(1, 0)) / 2 + 1e-5 * torch.randn(64, 300)
+    if spherical:
+        rows, centroids = F.normalize(rows, dim=1), F.normalize(centroids, dim=1)
+    offsets = torch.zeros(64) if spherical else centroids.square().sum(dim=1) / 2
+    fit = rows.double() @ centroids.double().T - offsets.double()
+    plain = (rows.bfloat16() @ centroids.bfloat16().T).float() - offsets
+    assert not torch.equal(plain.argmax(dim=1), fit.argmax(dim=1)), "too easy to tell"
+    got = RoundedRows(rows).nearest(centroids, spherical=spherical)
+    chosen = fit.gather(1, got[:, None])[:, 0]
+    torch.testing.assert_close(chosen, fit.max(dim=1).values, rtol=1e-6, atol=1e-6)
+
+
+@EITHER_KIND
+def test_centroids_of_which_some_move_find_what_they_find_anew(spherical: bool) -> None:
+    rows = F.normalize(torch.randn(5000, 48) + 1, dim=1)
+    kept = RoundedRows(rows)
+    centroids = rows[:16]
+    for moved in (slice(0, 0), slice(3, 5), slice(0, 16), slice(9, 10)):
+        centroids = centroids.clone()
+        centroids[moved] = rows[100:116][moved]
+        anew = RoundedRows(rows).nearest(centroids, spherical=spherical)
+        assert torch.equal(kept.nearest(centroids, spherical=spherical), anew)
+
+
 def test_fewer_rows_than_clusters_is_an_error() -> None:
     with pytest.raises(ValueError, match="4 clusters need"):
         kmeans(torch.randn(3, 2), clusters=4)
 
 
-@pytest.mark.parametrize("sizes", [[3, 3, 3, 3], [1, 9, 2], [25], [10], [0, 4]])
+def test_initial_centroids_that_are_not_finite_are_an_error() -> None:
+    with pytest.raises(ValueError, match="initial centroids are not finite"):
+        kmeans(torch.randn(9, 2), clusters=2, initial=torch.tensor([[1.0, 0.0], [torch.nan, 0.0]]))
+
+
+def test_without_faiss_its_engine_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "faiss", None)  # as if it were not installed
+    with pytest.raises(ValueError, match=r"pip install faiss-gpu, or take the engine torch"):
+        kmeans(torch.randn(9, 2), clusters=2, engine="faiss")
+
+
+@pytest.mark.parametrize("sizes", [[3, 3, 3, 3], [1, 9, 2], [25], [10], [0, 4], [7, 40, 1, 6]])
 def test_the_queue_holds_the_newest_rows(sizes: list[int]) -> None:
     queue, pushed = FeatureQueue(10, 2), torch.zeros(0, 2)
     for size in sizes:

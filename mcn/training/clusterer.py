@@ -5,7 +5,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mcn.clustering import FeatureQueue, kmeans
+from mcn.clustering import FeatureQueue
+from mcn.clustering.engines import EngineName
+from mcn.clustering.health import assignment_entropy, normalized_mutual_information
+from mcn.clustering.lloyd import cluster
 from mcn.objectives import Clusters
 
 
@@ -24,34 +27,57 @@ class Clusterer:
         dim: int,
         refit_every_steps: int,
         seed: int,
+        engine: EngineName,
         device: torch.device,
     ) -> None:
         self.clusters = clusters
         self.refit_every_steps = refit_every_steps
         self.seed = seed
+        self.engine: EngineName = engine
         self.device = device
         self.queue = FeatureQueue(queue_size, dim, device=device)
         self.centroids: Tensor | None = None
         self.steps_since_fit = 0
+        self.health: dict[str, float] = {}
+        """How the fit of this step went, by name; empty where there was none."""
 
     @torch.no_grad()
     def __call__(
         self, fused: Float[Tensor, "clips dim"], present: Bool[Tensor, " clips"]
     ) -> Clusters | None:
         """Take a batch into the queue; None until the queue holds enough clips to cluster."""
+        self.health = {}
         rows = F.normalize(fused.detach().float(), dim=1)
         self.queue.push(rows[present])
         held = self.queue.filled()
         if len(held) < self.clusters:
             return None
         if self.centroids is None or self.steps_since_fit >= self.refit_every_steps:
-            self.centroids, _ = kmeans(
-                held, clusters=self.clusters, initial=self.centroids, seed=self.seed
-            )
+            self.centroids = self._fit(held)
             self.steps_since_fit = 0
         self.steps_since_fit += 1
         nearest = (rows @ self.centroids.T).argmax(dim=1)
         return Clusters(self.centroids, torch.where(present, nearest, -1))
+
+    def _fit(self, held: Float[Tensor, "rows dim"]) -> Float[Tensor, "clusters dim"]:
+        fitted = cluster(
+            held,
+            clusters=self.clusters,
+            initial=self.centroids,
+            seed=self.seed,
+            engine=self.engine,
+        )
+        self.health = {
+            "clustering/empty": float(fitted.num_reseeded),
+            "clustering/entropy": assignment_entropy(fitted.assignments, clusters=self.clusters),
+            "clustering/inertia": fitted.inertia,
+        }
+        if self.centroids is not None:
+            # What the last centroids say of the rows of now, so that it needs no memory of theirs.
+            self.health["clustering/nmi"] = normalized_mutual_information(
+                fitted.first_assignments, fitted.assignments
+            )
+        return fitted.centroids
 
     def state(self) -> dict[str, Tensor]:
         """All of it as tensors; the queue as far as it is filled."""

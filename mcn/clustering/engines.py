@@ -1,0 +1,20 @@
+"""What finds the nearest centroids, by name."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mcn.clustering import faiss_engine, torch_engine
+
+Nearest = Callable[[Float[Tensor, "clusters dim"]], Int[Tensor, " rows"]]
+"""Gives the nearest centroid of every row."""
+
+EngineName = Literal["torch", "faiss"]
+
+ENGINES: dict[EngineName, Callable[..., Nearest]] = {
+    "torch": torch_engine.nearest_among,
+    "faiss": faiss_engine.nearest_among,
+}
+"""Each takes the rows and `spherical`, once for all iterations."""

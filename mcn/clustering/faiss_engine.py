@@ -1,0 +1,56 @@
+"""Nearest centroids by faiss: on its GPU where it sees one, else on the processor."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def nearest_among(
+    rows: Float[Tensor, "rows dim"], *, spherical: bool
+) -> Callable[[Float[Tensor, "clusters dim"]], Int[Tensor, " rows"]]:
+    """Finds each row's nearest centroid: by cosine, for rows of length one, or by distance.
+
+    Raises:
+        ValueError: faiss is not installed.
+    """
+    faiss = _import_faiss()
+    metric = faiss.METRIC_INNER_PRODUCT if spherical else faiss.METRIC_L2
+    if rows.device.type == "cuda" and faiss.get_num_gpus() > 0:
+        return _on_gpu(faiss, rows, metric)
+    held = rows.cpu().contiguous().numpy()
+
+    def nearest(centroids: Tensor) -> Tensor:
+        _, labels = faiss.knn(held, centroids.cpu().contiguous().numpy(), 1, metric=metric)
+        return torch.from_numpy(labels).flatten().to(rows.device)
+
+    return nearest
+
+
+def _on_gpu(faiss: Any, rows: Tensor, metric: int) -> Callable[[Tensor], Tensor]:
+    import faiss.contrib.torch_utils  # lets faiss read tensors where they are
+
+    resources = faiss.StandardGpuResources()
+
+    def nearest(centroids: Tensor) -> Tensor:
+        _, labels = faiss.knn_gpu(
+            resources, rows, centroids, 1, metric=metric, device=rows.device.index
+        )
+        nearest_of_each: Tensor = labels.flatten()
+        return nearest_of_each
+
+    return nearest
+
+
+def _import_faiss() -> ModuleType:
+    try:
+        import faiss
+    except ImportError as error:
+        raise ValueError(
+            f"k-means by faiss needs faiss, and it cannot be imported ({error}): "
+            "pip install faiss-gpu, or take the engine torch"
+        ) from error
+    return faiss

@@ -1,0 +1,212 @@
+"""k-means by Lloyd's iterations, which are the same whatever finds the nearest centroids."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mcn.clustering.engines import ENGINES, EngineName, Nearest
+
+ROWS_AT_ONCE = 512
+
+SAMPLES = ((8, 6), (4, 3), (2, 2))
+"""Where no centroids are given: first so many iterations over one in so many rows.
+
+Small samples leave bad starts behind at a fraction of the cost of all rows, or altogether.
+"""
+
+LEAST_ROWS_PER_CLUSTER = 4
+"""A smaller sample is left out."""
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """What came out, and how."""
+
+    centroids: Float[Tensor, "clusters dim"]
+    assignments: Int[Tensor, " rows"]
+    """-1 for rows that are not finite."""
+    first_assignments: Int[Tensor, " rows"]
+    """To the centroids that were given, or else drawn."""
+    num_reseeded: int
+    """How often a cluster that ran empty got a new start, in all iterations over all rows."""
+    inertia: float
+    """Mean squared distance of a row from its centroid."""
+
+
+def kmeans(
+    features: Float[Tensor, "rows dim"],
+    *,
+    clusters: int,
+    initial: Float[Tensor, "clusters dim"] | None = None,
+    seed: int = 0,
+    spherical: bool = True,
+    iterations: int = 20,
+    engine: EngineName = "torch",
+) -> tuple[Float[Tensor, "clusters dim"], Int[Tensor, " rows"]]:
+    """Centroids and assignments of Lloyd's algorithm, in float32; no cluster comes out empty.
+
+    A row that is not finite is assigned -1 and moves nothing. A cluster that runs empty starts
+    anew at the row that fits its own cluster worst. `initial` keeps its numbering. Decided by
+    `seed` alone, whatever the global random state.
+
+    Args:
+        features: Rows to cluster.
+        clusters: How many clusters.
+        initial: Centroids to start from; found on samples drawn by `seed` if not given.
+        seed: Decides the rows drawn.
+        spherical: Compare by cosine, with centroids of unit length; else by distance.
+        iterations: The most updates over all rows; fewer where the assignments settle before.
+        engine: What finds the nearest centroids.
+
+    Raises:
+        ValueError: Fewer finite rows than clusters, initial centroids that are not finite, or an
+            engine that is not installed.
+    """
+    found = cluster(
+        features,
+        clusters=clusters,
+        initial=initial,
+        seed=seed,
+        spherical=spherical,
+        iterations=iterations,
+        engine=engine,
+    )
+    return found.centroids, found.assignments
+
+
+@torch.no_grad()
+def cluster(
+    features: Float[Tensor, "rows dim"],
+    *,
+    clusters: int,
+    initial: Float[Tensor, "clusters dim"] | None,
+    seed: int,
+    spherical: bool = True,
+    iterations: int = 20,
+    engine: EngineName,
+) -> Clustering:
+    """As `kmeans`, with what tells how it went."""
+    finite = finite_rows(features)
+    rows = (features if finite.all() else features[finite]).float()
+    if len(rows) < clusters:
+        raise ValueError(f"{clusters} clusters need as many finite rows, and there are {len(rows)}")
+    if initial is not None and not initial.isfinite().all():
+        raise ValueError("initial centroids are not finite: leave them out for new ones")
+    # Even where all around it is autocast to half precision.
+    with torch.autocast(rows.device.type, enabled=False):
+        if spherical:
+            rows = _unit(rows)
+        if initial is None:
+            centroids = _begin(rows, clusters, seed, spherical, engine)
+        else:
+            centroids = F.normalize(initial.float(), dim=1) if spherical else initial.float()
+        nearest = ENGINES[engine](rows, spherical=spherical)
+        first = nearest(centroids)
+        centroids, labels, num_reseeded = _iterate(
+            rows, first, centroids, nearest, iterations=iterations, spherical=spherical
+        )
+        inertia = float(_squared_distances(rows, centroids, labels).mean())
+
+    def for_all(labels: Tensor) -> Tensor:
+        everywhere = torch.full((len(features),), -1, dtype=torch.long, device=features.device)
+        everywhere[finite] = labels
+        return everywhere
+
+    return Clustering(centroids, for_all(labels), for_all(first), num_reseeded, inertia)
+
+
+def finite_rows(features: Float[Tensor, "rows dim"]) -> Bool[Tensor, " rows"]:
+    """Which rows hold nothing but numbers that float32 has."""
+    # A sum is not finite if a number is not; where large numbers make it so, look at each.
+    finite = features.sum(dim=1, dtype=torch.float32).isfinite()
+    suspects = (~finite).nonzero().flatten()
+    finite[suspects] = features[suspects].float().isfinite().all(dim=1)
+    return finite
+
+
+def _unit(rows: Tensor) -> Tensor:
+    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    # Rows that are of unit length, as embeddings are, need no copy.
+    is_unit = (norms - 1).abs().max() <= 1e-6
+    return rows if is_unit else rows / norms.clamp(min=1e-12)
+
+
+def _begin(rows: Tensor, clusters: int, seed: int, spherical: bool, engine: EngineName) -> Tensor:
+    """Centroids from rows drawn by `seed`, moved by iterations over samples that grow."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(rows), generator=generator).to(rows.device)
+    centroids = rows[drawn[:clusters]]
+    for one_in, iterations in SAMPLES:
+        size = len(rows) // one_in
+        if size >= LEAST_ROWS_PER_CLUSTER * clusters:
+            sample = rows[drawn[:size]]
+            nearest = ENGINES[engine](sample, spherical=spherical)
+            centroids, _, _ = _iterate(
+                sample,
+                nearest(centroids),
+                centroids,
+                nearest,
+                iterations=iterations,
+                spherical=spherical,
+            )
+    return centroids
+
+
+def _iterate(
+    rows: Tensor,
+    labels: Tensor,
+    centroids: Tensor,
+    nearest: Nearest,
+    *,
+    iterations: int,
+    spherical: bool,
+) -> tuple[Tensor, Tensor, int]:
+    """Centroids, labels and how many clusters were reseeded on the way."""
+    labels, num_reseeded = _fill_empty(rows, labels, centroids)
+    for _ in range(iterations):
+        centroids = _means(rows, labels, len(centroids))
+        if spherical:
+            centroids = F.normalize(centroids, dim=1)
+        moved, num_empty = _fill_empty(rows, nearest(centroids), centroids)
+        num_reseeded += num_empty
+        if moved.equal(labels):
+            break
+        labels = moved
+    return centroids, labels, num_reseeded
+
+
+def _means(rows: Tensor, labels: Tensor, clusters: int) -> Float[Tensor, "clusters dim"]:
+    counts = torch.bincount(labels, minlength=clusters)[:, None]
+    if rows.device.type == "cpu":
+        sums = rows.new_zeros(clusters, rows.shape[1]).index_add_(0, labels, rows)
+    else:
+        # On a GPU scattered sums come in any order; a product with the one-hot matrix does not.
+        members = labels == torch.arange(clusters, device=labels.device)[:, None]
+        sums = members.to(rows.dtype) @ rows
+    return sums / counts
+
+
+def _fill_empty(rows: Tensor, labels: Tensor, centroids: Tensor) -> tuple[Tensor, int]:
+    """Give every empty cluster the worst-fitting row of a cluster that can spare one."""
+    counts = torch.bincount(labels, minlength=len(centroids))
+    empty = (counts == 0).nonzero().flatten().tolist()
+    if not empty:
+        return labels, 0
+    distances = _squared_distances(rows, centroids, labels)
+    worst_first = iter(distances.argsort(descending=True, stable=True).tolist())
+    filled, sizes = labels.tolist(), counts.tolist()
+    for new in empty:
+        row = next(row for row in worst_first if sizes[filled[row]] > 1)
+        sizes[filled[row]] -= 1
+        sizes[new] = 1
+        filled[row] = new
+    return torch.tensor(filled, device=labels.device), len(empty)
+
+
+def _squared_distances(rows: Tensor, centroids: Tensor, labels: Tensor) -> Float[Tensor, " rows"]:
+    """From each row to its centroid."""
+    parts = zip(rows.split(ROWS_AT_ONCE), labels.split(ROWS_AT_ONCE), strict=True)
+    return torch.cat([(part - centroids[own]).square_().sum(dim=1) for part, own in parts])
