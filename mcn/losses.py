@@ -74,9 +74,7 @@ def cluster_loss(
 
     The centroids are targets: no gradient flows into them.
     """
-    with torch.autocast(embeddings.device.type, enabled=False):
-        clips = _at_least_float32(embeddings)
-        similarity = clips @ centroids.detach().to(clips.dtype).T / temperature
+    similarity = products(embeddings, centroids.detach()) / temperature
     own = F.one_hot(assignments, num_classes=len(centroids)).to(similarity.dtype)
     return F.cross_entropy(similarity - margin * own, assignments)
 
@@ -115,6 +113,18 @@ def max_margin_loss(
     across = videos * (1 - intra_video_rate) / max(videos - 1, 1)
     is_within = (video[:, None] == video[None, :]).to(losses.dtype)
     return ((across + (within - across) * is_within) * losses).mean()
+
+
+def products(
+    left: Float[Tensor, "left dim"], right: Float[Tensor, "right dim"]
+) -> Float[Tensor, "left right"]:
+    """Every row of one side times every row of the other, in at least float32.
+
+    Under autocast too, which would multiply in half precision whatever the inputs are.
+    """
+    with torch.autocast(left.device.type, enabled=False):
+        rows = _at_least_float32(left)
+        return rows @ right.to(rows.dtype).T
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mcn.losses import cluster_loss, mms_loss
+from mcn.losses import cluster_loss, mms_loss, products
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Encoded
 
@@ -87,7 +87,7 @@ def mcn_terms(
     terms: dict[str, Tensor] = {}
     for left, right in objective.pairs:
         both = has[left] & has[right]
-        similarity = encoded[left].embeddings[both] @ encoded[right].embeddings[both].T
+        similarity = products(encoded[left].embeddings[both], encoded[right].embeddings[both])
         if len(similarity):
             terms[f"loss/mms/{left}-{right}"] = mms_loss(similarity / temperature, margin=margin)
     for modality in objective.trained:

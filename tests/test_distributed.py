@@ -8,7 +8,13 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mcn.losses import mms_loss
-from mcn.training.distributed import any_rank, gather, process_group
+from mcn.training.distributed import (
+    any_rank,
+    gather,
+    gather_lines,
+    process_group,
+    sum_over_ranks,
+)
 from slurm.local import run_ranks
 
 DIM = 8
@@ -38,8 +44,19 @@ def run_rank(results: Path) -> None:
         mask = gather(torch.tensor([rank == 0] * (rank + 1)))
         empty = gather(torch.ones(rank, 2))
         answers = [any_rank(rank == 1, device), any_rank(False, device)]
+        total = sum_over_ranks(torch.tensor([1.0, rank]))
+        lines = gather_lines(["\u2028a"] * rank + [f"from {rank}"], device)
+        nothing = gather_lines([], device)
     torch.save(
-        {"grad": grad, "mask": mask, "empty": empty, "answers": answers}, results / f"{rank}.pt"
+        {
+            "grad": grad,
+            "mask": mask,
+            "empty": empty,
+            "answers": answers,
+            "total": total,
+            "lines": lines + nothing,
+        },
+        results / f"{rank}.pt",
     )
 
 
@@ -53,11 +70,15 @@ def test_two_ranks_compute_the_gradient_of_one(tmp_path: Path) -> None:
         assert result["mask"].tolist() == [True, False, False]
         assert result["empty"].tolist() == [[1.0, 1.0]]
         assert result["answers"] == [True, False]
+        assert result["total"].tolist() == [2.0, 1.0]
+        assert result["lines"] == ["from 0", "\u2028a", "from 1"]
 
 
 def test_alone_gathering_gives_back_what_came() -> None:
     rows = torch.randn(3, 2, requires_grad=True)
     assert gather(rows) is rows
+    assert sum_over_ranks(torch.tensor(3)).item() == 3
+    assert gather_lines(["one", ""], torch.device("cpu")) == ["one", ""]
 
 
 def fail_on_rank_one() -> None:

@@ -5,13 +5,20 @@ default gets the same inputs: embeddings of unit length, products and softmax in
 temperature, k-means that fills empty clusters and keeps out what is not finite.
 """
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mcn.clustering import kmeans
+from mcn.data.batches import Clip, ClipBatch, collate
 from mcn.losses import cluster_loss, mms_loss
+from mcn.modality import Modality
+from mcn.models.mcn import Encoded, Mcn, McnDims
+from mcn.objectives import Clusters, Stage, fuse, mcn_terms
 
 DIM = 6144
 TEMPERATURE = 0.1
@@ -213,6 +220,103 @@ def test_a_logit_far_from_the_others_stays_finite(dtype: torch.dtype, gap: float
         assert loss.isfinite()
         assert unit.grad is not None
         assert unit.grad.isfinite().all()
+
+
+# All of them once more, through the encoders and the objective, under autocast.
+
+
+def make_large(batch: ClipBatch) -> None:
+    batch.video.mul_(1000)
+    batch.audio.mul_(1000)
+
+
+def make_zero(batch: ClipBatch) -> None:
+    batch.video.zero_()
+    batch.audio[3:].zero_()
+
+
+def make_alike(batch: ClipBatch) -> None:
+    batch.video[:] = batch.video[0]
+    batch.audio[:] = batch.audio[0]
+
+
+def make_far_apart(batch: ClipBatch) -> None:
+    batch.video[0] = 60_000.0
+    batch.audio[1] = -60_000.0
+
+
+def clips_of_a_batch(broken: int | None) -> ClipBatch:
+    clips = [
+        Clip(
+            video_id=str(number),
+            start_seconds=0.0,
+            end_seconds=9.0,
+            video=np.random.default_rng(number).normal(size=12).astype(np.float32),
+            audio=np.random.default_rng(100 + number).normal(size=10).astype(np.float32),
+            words=np.full((2, 8), np.nan if number == broken else 0.5, np.float32),
+        )
+        for number in range(20)
+    ]
+    if broken is not None:
+        (rows,) = [clip.video for clip in clips if clip.video_id == str(broken)]
+        assert rows is not None
+        rows[3] = np.nan
+    return collate(clips, {"video": 12, "audio": 10, "text": 8}, max_words=4)
+
+
+@EVERY_PRECISION
+@pytest.mark.parametrize("spoil", [make_large, make_zero, make_alike, make_far_apart, None])
+def test_values_and_gradients_of_the_model_are_finite(
+    dtype: torch.dtype, spoil: Callable[[ClipBatch], None] | None
+) -> None:
+    batch = clips_of_a_batch(broken=7 if spoil is None else None)
+    if spoil is not None:
+        spoil(batch)
+    (objective,) = Stage.AVT.value
+    model = Mcn(McnDims(video=12, audio=10, text=8, embedding=32, reconstruction=16))
+    inputs: dict[Modality, Tensor] = {"video": batch.video, "audio": batch.audio}
+    for modality, rows in inputs.items():
+        model.standardizer(modality).set_statistics(rows.mean(0), rows.std(0, correction=0))
+    with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+        encoded = model(batch, objective.modalities)
+        fused, present = fuse(encoded, batch.has, objective.clustered)
+        centroids, assignments = kmeans(fused.detach().float()[present], clusters=9)
+        everywhere = torch.full((20,), -1).masked_scatter(present, assignments)
+        terms = mcn_terms(
+            objective,
+            encoded,
+            batch.has,
+            Clusters(centroids, everywhere),
+            margin=0.001,
+            temperature=TEMPERATURE,
+        )
+    assert len(terms) == 9
+    assert all(term.isfinite() and term.dtype == torch.float32 for term in terms.values())
+    (LOSS_SCALE * torch.stack([*terms.values()]).sum()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
+def test_autocast_leaves_every_similarity_in_float32(dtype: torch.dtype) -> None:
+    video, audio = (rows.detach() for rows in two_modalities(8, DIM, 4.0, torch.float32))
+    no_error = torch.zeros(8)
+    encoded: dict[Modality, Encoded] = {
+        "video": Encoded(video, no_error),
+        "audio": Encoded(audio, no_error),
+    }
+    has: dict[Modality, Tensor] = {m: torch.ones(8, dtype=torch.bool) for m in encoded}
+    clusters = Clusters(video[:3], torch.arange(8) % 3)
+
+    def terms() -> dict[str, Tensor]:
+        objective = Stage.AV_T.value[0]
+        return mcn_terms(objective, encoded, has, clusters, margin=0.001, temperature=1.0)
+
+    expected = terms()
+    with torch.autocast("cpu", dtype=dtype):
+        assert published_contrast(video @ audio.T).isfinite() == (dtype == torch.bfloat16)
+        found = terms()
+    for name, term in found.items():
+        assert torch.equal(term, expected[name]), name
 
 
 # And the remedy that was tried: a divided loss has the same NaN.

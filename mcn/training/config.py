@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mcn.clustering.engines import EngineName
 from mcn.objectives import Stage
+
+OnNonfinite = Literal["stop", "skip"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +58,13 @@ class TrainConfig:
     """Newest clips that are clustered."""
     refit_every_steps: int = 20
     """Steps between two fits of k-means; in between clips go to the nearest centroid."""
+    kmeans_engine: EngineName = "torch"
+    """What finds the nearest centroids in k-means; both find the same but for rounding."""
     statistics_batches: int = 32
     """Batches whose mean and variance bring the inputs to one scale."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the encoders' and decoders' products. bf16 is faster and rounds to three digits; losses,
+    clustering, weights and optimiser are fp32 with both."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "clips_per_video", "stage1_epochs", "clusters", "queue_size"):
@@ -88,12 +96,18 @@ class TrainConfig:
 class Runtime:
     """How a run is carried out; no part of its identity."""
 
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    """What each process trains on; auto is a GPU where torch sees one. Processes on GPUs speak by
+    NCCL, those on processors by gloo."""
     loader_workers: int = 0
     """Processes that read batches ahead, for each rank; 0 reads between the steps."""
     checkpoint_every_minutes: float = 10.0
     """The most work that a kill can cost; each rank-0 step also looks at the clock."""
     checkpoint_every_steps: int | None = None
     """Save after so many steps as well."""
+    on_nonfinite: OnNonfinite = "stop"
+    """What to do at a step whose loss or gradient is not finite: stop there and say what it was,
+    or leave the step out and count it. A run stopped so may be carried on with skip."""
 
 
 # What the publication trained with (Chen et al., 2021), where it differs from the defaults, which

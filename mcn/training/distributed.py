@@ -7,11 +7,11 @@ here does what one process needs.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Shaped
+from jaxtyping import Num, Shaped
 from torch import Tensor
 
 
@@ -26,10 +26,10 @@ def world_size() -> int:
 
 
 @contextmanager
-def process_group() -> Iterator[torch.device]:
+def process_group(device_type: Literal["cuda", "cpu"] = "cpu") -> Iterator[torch.device]:
     """Join the other processes, if any, for the length of the block; yields this one's device."""
-    device = torch.device("cpu")
-    if torch.cuda.is_available():
+    device = torch.device(device_type)
+    if device_type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
@@ -50,6 +50,21 @@ def any_rank(flag: bool, device: torch.device) -> bool:
     answer = torch.tensor(int(flag), device=device)
     dist.all_reduce(answer, op=dist.ReduceOp.MAX)
     return bool(answer.item())
+
+
+def sum_over_ranks(local: Num[Tensor, "*shape"]) -> Num[Tensor, "*shape"]:
+    """The sum of what every rank gives, the same on all of them; no gradient."""
+    total = local.detach().clone()
+    if dist.is_initialized():
+        dist.all_reduce(total)
+    return total
+
+
+def gather_lines(local: list[str], device: torch.device) -> list[str]:
+    """The lines of every rank, in rank order; every rank has to ask."""
+    text = "".join(f"{line}\n" for line in local).encode()
+    gathered = gather(torch.tensor(list(text), dtype=torch.uint8, device=device))
+    return bytes(gathered.tolist()).decode().split("\n")[:-1]
 
 
 def gather(local: Shaped[Tensor, "local ..."]) -> Shaped[Tensor, "world ..."]:

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,14 +16,15 @@ from mcn.data.training_batches import Sampling, TrainingBatches
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Mcn, McnDims
 from mcn.progress import Progress
+from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
 from mcn.store.reader import FeatureStore
 from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mcn.training.config import Runtime, TrainConfig
 from mcn.training.distributed import any_rank, process_group, rank, world_size
+from mcn.training.guard import Guard
 from mcn.training.run_folder import MetricsLog, RunFolder
 from mcn.training.stage import StageTrainer
 from mcn.training.statistics import set_input_statistics
-from mcn.training.stop import StoppedEarlyError, StopRequest, stop_on_signal
 
 
 def train(
@@ -29,6 +32,8 @@ def train(
     runtime: Runtime,
     stores: Mapping[Modality, FeatureStore],
     run: RunFolder,
+    *,
+    progress_file: Path | None = None,
 ) -> None:
     """Bring the run to its end: `run.final` is there afterwards.
 
@@ -37,24 +42,30 @@ def train(
 
     Raises:
         StoppedEarlyError: A signal asked to stop; the state is saved.
-        FloatingPointError: The loss is not finite.
+        FloatingPointError: A loss or gradient is not finite, and the run is not to skip it.
         ValueError: The run's folder holds another run.
     """
     fingerprints = {modality: stores[modality].fingerprint.digest() for modality in MODALITIES}
     run.check(config, fingerprints)
     if run.final.exists():
         return
-    with process_group() as device, stop_on_signal() as stop:
+    with process_group(_device_type(runtime)) as device, stop_on_signal() as stop:
         if rank() == 0:
             run.claim(config, fingerprints)
         reader = ClipReader(stores)
         loop = _Loop(config, runtime, reader, run, device, stop)
-        is_complete = loop.carry_on()
+        is_complete = loop.carry_on(progress_file)
     if not is_complete:
         raise StoppedEarlyError(
             f"{run.path.name}: asked to stop, saved at step {loop.step} of {loop.num_steps}; "
             "the same command carries on"
         )
+
+
+def _device_type(runtime: Runtime) -> Literal["cuda", "cpu"]:
+    if runtime.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return runtime.device
 
 
 class _Loop:
@@ -87,11 +98,19 @@ class _Loop:
         self.num_steps = sum(self.stage_lengths)
         self.step = 0
 
-    def carry_on(self) -> bool:
+    def carry_on(self, progress_file: Path | None) -> bool:
         """Train to the end, or until asked to stop; says whether the run is complete."""
         saved = load_checkpoint(self.run.last) if self.run.last.exists() else None
         self._restore_model(saved)
         self._last_save = time.monotonic()
+        guard = Guard(
+            self.run,
+            self.runtime.on_nonfinite,
+            self.device,
+            first_step=self.step,
+            num_steps=self.num_steps,
+            skipped_in_a_row=0 if saved is None else saved.meta["skipped_in_a_row"],
+        )
         with (
             MetricsLog(self.run, first_step=self.step, is_writer=rank() == 0) as log,
             Progress(
@@ -99,9 +118,10 @@ class _Loop:
                 total=self.num_steps,
                 unit="steps",
                 is_shown=rank() == 0,
+                file=progress_file if rank() == 0 else None,
             ) as progress,
         ):
-            progress.advance(self.step)
+            progress.skip(self.step)
             batches = self._load_batches()
             stage_end = 0
             for index, objective in enumerate(self.config.stage.value):
@@ -113,13 +133,15 @@ class _Loop:
                 if saved is not None and saved.meta["stage"] == index:
                     trainer.load_state(saved.part("optimizer"), saved.part("clustering"))
                 while self.step < stage_end:
-                    result = trainer.step(next(batches), self.step - stage_start)
+                    batch = next(batches)
+                    result = trainer.step(batch, self.step - stage_start)
+                    guard.look(batch, result, step=self.step, stage=index)
                     log.write(self.step, index, self.step // self.batches.steps_per_epoch, result)
                     self.step += 1
                     progress.advance()
                     is_stopping = any_rank(self.stop.is_set, self.device)
                     if is_stopping or self.step == stage_end or self._is_due():
-                        self._save(index, trainer)
+                        self._save(index, trainer, guard)
                     if is_stopping and self.step < self.num_steps:
                         return False
         if rank() == 0:
@@ -163,7 +185,7 @@ class _Loop:
         minutes = (time.monotonic() - self._last_save) / 60
         return minutes >= self.runtime.checkpoint_every_minutes
 
-    def _save(self, stage: int, trainer: StageTrainer) -> None:
+    def _save(self, stage: int, trainer: StageTrainer, guard: Guard) -> None:
         self._last_save = time.monotonic()
         if rank() != 0:
             return
@@ -173,5 +195,10 @@ class _Loop:
             **trainer.state(),
             "random_state": torch.get_rng_state(),
         }
-        meta = {"step": self.step, "stage": stage, "dims": asdict(self.model.dims)}
+        meta = {
+            "step": self.step,
+            "stage": stage,
+            "skipped_in_a_row": guard.skipped_in_a_row,
+            "dims": asdict(self.model.dims),
+        }
         save_checkpoint(self.run.last, Checkpoint(tensors, meta))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import subprocess
 from enum import Enum
 from pathlib import Path
@@ -13,35 +14,12 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from mcn.modality import Modality
 from mcn.root import REPOSITORY
 from mcn.training.config import TrainConfig
+from mcn.training.run_paths import RunPaths
 from mcn.training.stage import StepResult
 
 
-class RunFolder:
-    """`config.yaml`, `metrics.jsonl`, `tensorboard/` and `checkpoints/` of one run."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def config(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def last(self) -> Path:
-        """The newest state of a run under way; gone once the run is complete."""
-        return self.path / "checkpoints" / "last.safetensors"
-
-    def stage_end(self, stage: int) -> Path:
-        return self.path / "checkpoints" / f"stage{stage}.safetensors"
-
-    @property
-    def final(self) -> Path:
-        """The trained model; there once the run is complete."""
-        return self.path / "checkpoints" / "final.safetensors"
+class RunFolder(RunPaths):
+    """The folder of one run, and what it is."""
 
     def check(self, config: TrainConfig, data: dict[Modality, str]) -> None:
         """Make sure that no other run lives in this folder.
@@ -98,6 +76,9 @@ class MetricsLog:
         if not self._is_writer:
             return
         measured = {"lr": result.lr, "loss": result.loss, **result.terms}
+        if result.fault is not None:
+            finite = {name: value for name, value in measured.items() if math.isfinite(value)}
+            measured = {**finite, "skipped": 1}
         row = {"step": step, "stage": stage + 1, "epoch": epoch + 1, **measured}
         self._file.write(json.dumps(row) + "\n")
         for name, value in measured.items():

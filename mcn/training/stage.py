@@ -1,19 +1,21 @@
 """One stage of a run: its optimiser, its clustering, and the step."""
 
+import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mcn.data.batches import ClipBatch
 from mcn.modality import Modality
 from mcn.models.mcn import Encoded, Mcn
-from mcn.objectives import Objective, fuse, mcn_terms
+from mcn.objectives import Clusters, Objective, fuse, mcn_terms
 from mcn.training.checkpoint import load_optimizer, optimizer_tensors
 from mcn.training.clusterer import Clusterer
 from mcn.training.config import TrainConfig
-from mcn.training.distributed import gather, world_size
+from mcn.training.distributed import gather, sum_over_ranks, world_size
+from mcn.training.fault import Fault, find_fault, find_kept_out, gradient_norm
 from mcn.training.schedule import warmup_cosine
 
 
@@ -24,7 +26,11 @@ class StepResult:
     lr: float
     loss: float
     terms: dict[str, float]
-    """Each term by name, unweighted."""
+    """Each term by name, unweighted, and at a refit of k-means its health."""
+    num_kept_out: int
+    """Clips of the global batch kept out of a modality since its features were not finite."""
+    fault: Fault | None
+    """What was not finite, in a step that was left out for it."""
 
 
 class StageTrainer:
@@ -52,51 +58,48 @@ class StageTrainer:
             dim=config.embedding_dim,
             refit_every_steps=config.refit_every_steps,
             seed=config.seed,
+            engine=config.kmeans_engine,
             device=self.device,
         )
-        self.encode = DistributedDataParallel(model) if world_size() > 1 else model
+        # Looking for unused parameters keeps DDP from ordering its buckets anew after the first
+        # step: with more than two ranks a sum depends on its place, and a resumed run would differ.
+        self.encode = (
+            DistributedDataParallel(model, find_unused_parameters=True)
+            if world_size() > 1
+            else model
+        )
 
     def step(self, batch: ClipBatch, step: int) -> StepResult:
         """One optimiser step on this rank's share of the global batch.
 
+        Where the loss or a gradient is not finite, on whatever rank, the step is left out on all of
+        them: weights and optimiser stay as they were, and the result says what was not finite.
+
         Args:
             batch: This rank's clips.
             step: Number of the step in this stage, from 0.
-
-        Raises:
-            FloatingPointError: The loss is not finite; the weights are as before the step.
         """
-        encoded, has = self._encode_on_all_ranks(batch.to(self.device))
-        clusters = self.clusterer(*fuse(encoded, has, self.objective.clustered))
-        terms = mcn_terms(
-            self.objective,
-            encoded,
-            has,
-            clusters,
-            margin=self.config.margin,
-            temperature=self.config.temperature,
-        )
-        if not terms:
-            raise ValueError(
-                f"no clip of this batch has the modalities of {self.objective}: "
-                f"videos {batch.video_ids[:5]}"
-            )
-        loss = self._weighted(terms)
-        # One transfer from the device for all numbers.
-        values = torch.stack([loss.detach(), *(term.detach() for term in terms.values())]).tolist()
-        measured = dict(zip(terms, values[1:], strict=True))
-        if not bool(loss.isfinite()):
-            broken = [name for name, value in measured.items() if not abs(value) < float("inf")]
-            videos = ", ".join(sorted(set(batch.video_ids)))
-            raise FloatingPointError(f"step {step}: {', '.join(broken)} not finite; {videos}")
         warmup = min(self.config.warmup_steps, self.num_steps // 10)
         lr = self.config.lr * warmup_cosine(step, warmup=warmup, total=self.num_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        batch = batch.to(self.device)
+        local = self._encode(self.encode, batch)
+        encoded, has = self._gather(local, batch)
+        clusters = self._cluster(encoded, has)
+        terms = self._terms(encoded, has, clusters)
+        if not terms:
+            return self._nothing_to_learn(batch, lr)
+        loss = torch.stack([*self._weighted(terms).values(), *self._idle(local, terms)]).sum()
         self.optimizer.zero_grad()
         loss.backward()
-        self.optimizer.step()
-        return StepResult(lr, values[0], measured)
+        values, num_kept_out, is_sound = self._measure([loss, *terms.values()], batch)
+        measured = dict(zip(terms, values[1:], strict=True)) | self.clusterer.health
+        if is_sound:
+            self.optimizer.step()
+            return StepResult(lr, values[0], measured, num_kept_out, fault=None)
+        fault = self._find_fault(batch, has, clusters)
+        return StepResult(lr, values[0], measured, num_kept_out, fault)
 
     def state(self) -> dict[str, Tensor]:
         """All that this stage adds to the model's weights."""
@@ -111,10 +114,15 @@ class StageTrainer:
         load_optimizer(self.optimizer, self.names, optimizer)
         self.clusterer.load_state(clustering)
 
-    def _encode_on_all_ranks(
-        self, batch: ClipBatch
+    def _encode(self, encode: nn.Module, batch: ClipBatch) -> dict[Modality, Encoded]:
+        is_half = self.config.precision == "bf16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_half):
+            encoded: dict[Modality, Encoded] = encode(batch, self.objective.modalities)
+        return encoded
+
+    def _gather(
+        self, local: dict[Modality, Encoded], batch: ClipBatch
     ) -> tuple[dict[Modality, Encoded], dict[Modality, Tensor]]:
-        local = self.encode(batch, self.objective.modalities)
         encoded = {
             modality: Encoded(gather(one.embeddings), gather(one.reconstruction_error))
             for modality, one in local.items()
@@ -122,16 +130,76 @@ class StageTrainer:
         has = {modality: gather(batch.has[modality]) for modality in self.objective.modalities}
         return encoded, has
 
-    def _weighted(self, terms: dict[str, Tensor]) -> Tensor:
+    def _cluster(
+        self, encoded: dict[Modality, Encoded], has: dict[Modality, Tensor]
+    ) -> Clusters | None:
+        fused, present = fuse(encoded, has, self.objective.clustered)
+        # Once in the queue, a row that is not finite would be there for many steps.
+        return self.clusterer(fused, present & fused.detach().sum(dim=1).isfinite())
+
+    def _terms(
+        self,
+        encoded: dict[Modality, Encoded],
+        has: dict[Modality, Tensor],
+        clusters: Clusters | None,
+    ) -> dict[str, Tensor]:
+        margin, temperature = self.config.margin, self.config.temperature
+        return mcn_terms(
+            self.objective, encoded, has, clusters, margin=margin, temperature=temperature
+        )
+
+    def _weighted(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """Contrastive terms are summed as in MCN; the others are means over their modalities."""
-        kinds: dict[str, list[Tensor]] = {"mms": [], "cluster": [], "reconstruction": []}
-        for name, term in terms.items():
-            kinds[name.split("/")[1]].append(term)
-        config = self.config
-        parts = [config.contrastive_weight * term for term in kinds["mms"]]
-        parts += [config.cluster_weight * term / len(kinds["cluster"]) for term in kinds["cluster"]]
-        parts += [
-            config.reconstruction_weight * term / len(kinds["reconstruction"])
-            for term in kinds["reconstruction"]
+        kinds = [name.split("/")[1] for name in terms]
+        weights = {
+            "mms": self.config.contrastive_weight,
+            "cluster": self.config.cluster_weight / max(1, kinds.count("cluster")),
+            "reconstruction": (
+                self.config.reconstruction_weight / max(1, kinds.count("reconstruction"))
+            ),
+        }
+        return {
+            name: weights[kind] * term
+            for kind, (name, term) in zip(kinds, terms.items(), strict=True)
+        }
+
+    def _idle(self, local: dict[Modality, Encoded], terms: dict[str, Tensor]) -> list[Tensor]:
+        """Zeros for what no clip of the batch has: DDP waits for a gradient of every parameter."""
+        return [
+            0 * part.sum()
+            for modality in self.objective.trained
+            if f"loss/reconstruction/{modality}" not in terms
+            for part in local[modality]
         ]
-        return torch.stack(parts).sum()
+
+    def _measure(self, terms: list[Tensor], batch: ClipBatch) -> tuple[list[float], int, bool]:
+        """Values of the loss and its terms, clips kept out, and whether all is finite anywhere.
+
+        One transfer from the device for all numbers.
+        """
+        values = torch.stack([term.detach() for term in terms])
+        norm = gradient_norm(self.optimizer.param_groups[0]["params"])
+        is_unsound = ~(values.isfinite().all() & norm.isfinite())
+        kept_out = values.new_full((), batch.num_kept_out)  # a copy from the host would wait
+        counts = sum_over_ranks(torch.stack((is_unsound.to(values.dtype), kept_out)))
+        numbers = torch.cat((values, counts)).tolist()
+        return numbers[:-2], int(numbers[-1]), numbers[-2] == 0
+
+    def _find_fault(
+        self, batch: ClipBatch, has: dict[Modality, Tensor], clusters: Clusters | None
+    ) -> Fault:
+        local = self._encode(self.model, batch)
+        encoded, _ = self._gather(local, batch)
+        terms = self._weighted(self._terms(encoded, has, clusters))
+        return find_fault(self.model, batch, local, terms, self.device)
+
+    def _nothing_to_learn(self, batch: ClipBatch, lr: float) -> StepResult:
+        """A batch all of whose clips were kept out is left out like one that went wrong."""
+        num_kept_out = int(sum_over_ranks(torch.tensor(batch.num_kept_out, device=self.device)))
+        if not num_kept_out:
+            raise ValueError(
+                f"no clip of this batch has the modalities of {self.objective}: "
+                f"videos {batch.video_ids[:5]}"
+            )
+        fault = find_kept_out(batch, self.device)
+        return StepResult(lr, math.nan, {}, num_kept_out, fault)

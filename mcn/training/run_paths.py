@@ -1,0 +1,41 @@
+"""Where everything lies in the folder of one run; imports no torch."""
+
+from pathlib import Path
+
+
+class RunPaths:
+    """`config.yaml`, `metrics.jsonl`, `tensorboard/` and `checkpoints/` of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def nonfinite_log(self) -> Path:
+        """What was not finite, by step; there only if something was."""
+        return self.path / "nonfinite.jsonl"
+
+    @property
+    def nonfinite_batches(self) -> Path:
+        """Batches of steps that were not finite."""
+        return self.path / "nonfinite"
+
+    @property
+    def last(self) -> Path:
+        """The newest state of a run under way; gone once the run is complete."""
+        return self.path / "checkpoints" / "last.safetensors"
+
+    def stage_end(self, stage: int) -> Path:
+        return self.path / "checkpoints" / f"stage{stage}.safetensors"
+
+    @property
+    def final(self) -> Path:
+        """The trained model; there once the run is complete."""
+        return self.path / "checkpoints" / "final.safetensors"
