@@ -1,6 +1,6 @@
 """Sound of resized videos as records of the store."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import torch
 
@@ -46,7 +46,7 @@ class AudioRecords:
             "windows_per_batch": extractor.windows_per_batch,
         }
 
-    def records(self, video_ids: Sequence[str]) -> Iterator[Record]:
+    def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
         for video_id in video_ids:
             try:
                 waveform = read_waveform(self.videos.path(video_id), SAMPLE_RATE)

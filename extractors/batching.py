@@ -15,8 +15,8 @@ from torch import Tensor
 from extractors.ahead import read_ahead
 from extractors.media import MediaError
 
-FRAMES_AHEAD = 1024
-"""Frames that may wait for their batch, besides those of the video that is being decoded."""
+VIDEOS_AHEAD = 1
+"""Videos decoded or in decoding while one is in the network: what a kill costs besides that one."""
 
 Item = tuple[str, Tensor | MediaError]
 """A video's frames, or rows, or what went wrong with it."""
@@ -37,16 +37,12 @@ def forward_across(
         batch_size: Frames in a batch; one that is not full is filled up with zeros.
     """
     packer = _Packer(forward, batch_size)
-    for video_id, frames in read_ahead(items, size=_num_frames, limit=FRAMES_AHEAD):
+    for video_id, frames in read_ahead(items, limit=VIDEOS_AHEAD):
         packer.add(video_id, frames)
         yield from packer.finished()
     packer.run()
     packer.settle()
     yield from packer.finished()
-
-
-def _num_frames(item: Item) -> int:
-    return len(item[1]) if isinstance(item[1], Tensor) else 0
 
 
 @dataclass

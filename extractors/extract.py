@@ -1,6 +1,7 @@
 """One shard of one modality: every planned video becomes a record, then the shard is sealed."""
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -8,6 +9,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from mcn.progress import Progress
+from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import Record
 from mcn.store.writer import ShardWriter
@@ -24,7 +27,7 @@ class RecordSource(Protocol):
     def provenance(self) -> dict[str, str | int | float]:
         """On what they were computed; decides nothing that matters."""
 
-    def records(self, video_ids: Sequence[str]) -> Iterator[Record]:
+    def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
         """A record for each video in the order given, of the failed ones too."""
 
 
@@ -50,7 +53,8 @@ def extract_shard(
     video_ids: Sequence[str],
     source: RecordSource,
     *,
-    on_videos: Callable[[int], None],
+    progress: Progress,
+    stop: StopRequest,
 ) -> None:
     """The sealed shard at `path`, made from where an earlier try left off.
 
@@ -58,7 +62,12 @@ def extract_shard(
         path: The shard; where it is sealed already nothing is left to do.
         video_ids: What it shall hold.
         source: Makes the records that are missing.
-        on_videos: Told of videos as they are done, for progress.
+        progress: Told of videos as they are done.
+        stop: Once it is set no further video is begun; those under way are finished.
+
+    Raises:
+        StoppedEarlyError: It was set; what is done is kept.
+        ShardBusyError: Another process is making this shard.
     """
     with ShardWriter(
         path, video_ids=video_ids, fingerprint=source.fingerprint, provenance=source.provenance
@@ -67,8 +76,11 @@ def extract_shard(
             print(f"{path}: {writer.dropped_bytes} damaged bytes of its journal are made again")
         done = writer.done
         missing = [video_id for video_id in video_ids if video_id not in done]
-        on_videos(len(video_ids) - len(missing))
-        for record in source.records(missing):
+        progress.skip(len(video_ids) - len(missing))
+        for record in source.records(itertools.takewhile(lambda _: not stop.is_set, missing)):
             writer.append(record)
-            on_videos(1)
+            progress.advance(frames=len(record.features))
+        num_left = len(video_ids) - len(writer.done)
+        if num_left:
+            raise StoppedEarlyError(f"{path}: asked to stop, {num_left} videos are left")
         writer.seal()

@@ -22,7 +22,7 @@ from extractors.video import (
 )
 from extractors.video_records import VideoRecords
 from extractors.weights import fit_batch_norms, load_weights, resolve_weights
-from extractors.words import GOOGLE_NEWS, WordVectors
+from extractors.words import WordVectors
 from mcn.data.captions import Captions
 from mcn.models.davenet import Davenet, ResDavenet
 from mcn.root import Root
@@ -68,12 +68,9 @@ def audio_source(root: Root, place: Root, *, network: str, weights: str | None) 
     return AudioRecords(ResizedVideos.below(place), extractor, found, name=f"audio-{network}")
 
 
-def text_source(
-    root: Root, captions: dict[str, Captions], *, word_vectors: Path | None
-) -> TextRecords:
+def text_source(captions: dict[str, Captions], *, word_vectors: Path) -> TextRecords:
     """Word vectors of captions."""
-    path = word_vectors or root.weights / GOOGLE_NEWS
-    return TextRecords(captions, WordVectors.from_word2vec_binary(path))
+    return TextRecords(captions, WordVectors.from_word2vec_binary(word_vectors))
 
 
 def _first_videos(root: Root) -> list[Path]:

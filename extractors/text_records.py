@@ -1,6 +1,6 @@
 """Captions as records of the store."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 
 import numpy as np
@@ -31,7 +31,7 @@ class TextRecords:
         )
         self.provenance: dict[str, str | int | float] = {"numpy": version("numpy")}
 
-    def records(self, video_ids: Sequence[str]) -> Iterator[Record]:
+    def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
         for video_id in video_ids:
             features, spans = caption_features(self.captions[video_id], self.words)
             if len(features):

@@ -1,6 +1,6 @@
 """Frames of resized videos as records of the store."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import torch
 
@@ -46,7 +46,7 @@ class VideoRecords:
             "torch": torch.__version__,
         }
 
-    def records(self, video_ids: Sequence[str]) -> Iterator[Record]:
+    def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
         results = forward_across(
             self._frames(video_ids), self.extractor, batch_size=self.extractor.batch_size
         )
@@ -57,7 +57,7 @@ class VideoRecords:
                 completeness = self.videos.completeness[video_id]
                 yield features_record(video_id, rows, completeness, self.fingerprint)
 
-    def _frames(self, video_ids: Sequence[str]) -> Iterator[Item]:
+    def _frames(self, video_ids: Iterable[str]) -> Iterator[Item]:
         for video_id in video_ids:
             try:
                 yield video_id, frames_of(self.videos.path(video_id))

@@ -37,14 +37,8 @@ class WordVectors:
         """The vectors of a file; Google News takes 3.6 GB of memory.
 
         Raises:
-            FileNotFoundError: If there is none; says which file to put there.
             ValueError: If it is damaged, or of another format.
         """
-        if not path.exists():
-            raise FileNotFoundError(
-                f"{path} is missing: put the published vectors there ({GOOGLE_NEWS}, 300 "
-                "dimensions, unpacked), or others in word2vec's binary format"
-            )
         try:
             keyed = KeyedVectors.load_word2vec_format(str(path), binary=True)
         except (EOFError, ValueError) as error:
@@ -65,6 +59,21 @@ class WordVectors:
         """
         found = (self.row_of.get(word, self.row_of.get(word.lower())) for word in words)
         return [row for row in found if row is not None]
+
+
+def find_word_vectors(path: Path | None, folder: Path) -> Path:
+    """The file given, else Google News' in the folder of weights.
+
+    Raises:
+        FileNotFoundError: If there is none; says which file to put there.
+    """
+    found = path or folder / GOOGLE_NEWS
+    if not found.exists():
+        raise FileNotFoundError(
+            f"{found} is missing: put the published vectors there ({GOOGLE_NEWS}, 300 "
+            "dimensions, unpacked), or others in word2vec's binary format"
+        )
+    return found
 
 
 def train_word2vec(texts: Iterable[str], path: Path, *, seed: int) -> None:

@@ -18,6 +18,7 @@ from mcn.objectives import Stage
 from mcn.progress import Progress
 from mcn.root import Root
 from mcn.training.config import DEMO, TrainConfig
+from slurm.launch import Target
 
 BENCHMARKS = ("youcook2", "msrvtt")
 
@@ -49,8 +50,9 @@ def main(arguments: Arguments) -> None:
     _claim(root, arguments.corpus)
     with Progress("make the corpus", total=num_files(arguments.corpus), unit="files") as progress:
         write_corpus(root.path, arguments.corpus, on_file=progress.advance)
+    here = Target(cluster="debug")
     for benchmark in (None, *BENCHMARKS):
-        resize.main(resize.Arguments(root=root.path, benchmark=benchmark))
+        resize.main(resize.Arguments(root=root.path, benchmark=benchmark, target=here))
     word_vectors = root.weights / "word2vec-captions.bin"
     if not word_vectors.exists():
         captions = read_captions(root.captions).values()
@@ -66,12 +68,15 @@ def main(arguments: Arguments) -> None:
                 audio_weights="random:0",
                 word_vectors=word_vectors,
                 videos_per_shard=32,
+                target=here,
             )
         )
     features = Features(video=f"video-{arguments.backbone}")
     runs = {f"demo-{config.name}": config for config in _rows(arguments)}
     for name, config in runs.items():
-        train.main(train.Arguments(config=config, features=features, root=root.path, run=name))
+        train.main(
+            train.Arguments(config=config, features=features, root=root.path, run=name, target=here)
+        )
     evaluate.main(evaluate.Arguments(features=features, root=root.path, runs=tuple(runs)))
 
 

@@ -1,20 +1,26 @@
 """Features into the store: `python jobs/extract.py --array 0-899`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import tyro
+from tyro.conf import OmitArgPrefixes
 
 from extractors.corpus import captions_of, resized_videos
 from extractors.extract import RecordSource, extract_shard
-from extractors.plan import extend_plan
+from extractors.plan import Plan, extend_plan, read_plan
 from extractors.sources import audio_source, text_source, video_source
-from jobs.command import run_command, shards_asked_for
+from extractors.words import find_word_vectors
+from jobs.command import run_command, shards_asked_for, step_of
 from mcn.modality import MODALITIES, Modality
 from mcn.progress import Progress
 from mcn.root import Root
+from mcn.stop import stop_on_signal
 from mcn.store.layout import SEALED_SUFFIX, is_sealed
+from slurm.environment import Task, current_task
+from slurm.launch import Target, launch_array
+from slurm.resources import site_resources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +32,8 @@ class Arguments:
     benchmark: str | None = None
     """Work on this benchmark's videos instead of the training videos."""
     array: str | None = None
-    """Shards to work on, as SLURM writes them: 0-899, or 3,7,20-29. By default all."""
+    """Shards to work on, as SLURM writes them: 0-899, or 3,7,20-29, or 0-899%64 for 64 at once; or
+    failed, for those that ended short. By default all."""
     modalities: tuple[Modality, ...] = MODALITIES
     """Modalities to extract."""
     backbone: str = "resnet152"
@@ -43,50 +50,99 @@ class Arguments:
     weights/GoogleNews-vectors-negative300.bin below the root."""
     videos_per_shard: int = 1000
     """Mean number of videos in a shard, when new videos are planned."""
+    target: OmitArgPrefixes[Target] = field(
+        default_factory=lambda: Target(resources=site_resources("extract", memory_gb=16))
+    )
 
 
 def main(arguments: Arguments) -> None:
-    """Extract the shards asked for, here, one modality after the other."""
+    """Plan what is new, and bring the shards that are not done to where they are extracted."""
     root = Root.resolve(arguments.root)
     place = root.benchmark(arguments.benchmark) if arguments.benchmark else root
+    task = current_task()
+    if task is not None:
+        _extract(task.index, root, place, arguments, task)
+        return
+    plans = {modality: _plan(modality, place, arguments) for modality in arguments.modalities}
+    num_shards = max(map(len, plans.values()))
+    step = step_of(root, "extract", arguments.benchmark)
+    asked, max_running = shards_asked_for(arguments.array, num_shards, step)
+    left = [
+        index
+        for index in asked
+        if any(
+            index < len(plan) and not is_sealed(_shard_path(index, modality, place, arguments))
+            for modality, plan in plans.items()
+        )
+    ]
+    if not left:
+        print(f"{step.folder.path.name}: nothing left to extract in {len(asked)} shards")
+        return
     for modality in arguments.modalities:
-        _extract(modality, root, place, arguments)
-
-
-def _extract(modality: Modality, root: Root, place: Root, arguments: Arguments) -> None:
-    """Plan what is new of one modality, and make the shards asked for that are not sealed."""
-    captions = captions_of(place) if modality == "text" else {}
-    resized = resized_videos(place)
-    costs = (
-        {video_id: float(len(lines)) for video_id, lines in captions.items()}
-        if modality == "text"
-        else {video_id: float(outcome.num_frames) for video_id, outcome in resized.items()}
+        _prepare(modality, root, place, arguments)
+    launch_array(
+        step,
+        left,
+        arguments.target,
+        max_running=max_running,
+        here=lambda index: _extract(index, root, place, arguments, None),
     )
-    plan_path = place.plans / f"{modality}.csv"
-    plan = extend_plan(plan_path, costs, videos_per_shard=arguments.videos_per_shard)
+
+
+def _plan(modality: Modality, place: Root, arguments: Arguments) -> Plan:
+    if modality == "text":
+        lines = captions_of(place).items()
+        costs = {video_id: float(len(captions)) for video_id, captions in lines}
+    else:
+        resized = resized_videos(place).items()
+        costs = {video_id: float(outcome.num_frames) for video_id, outcome in resized}
+    path = place.plans / f"{modality}.csv"
+    plan = extend_plan(path, costs, videos_per_shard=arguments.videos_per_shard)
     if not plan:
         raise ValueError(f"{place.path} has no resized video: jobs/resize.py makes them")
-    folder = place.store / _store_name(modality, arguments)
-    shards = shards_asked_for(arguments.array, len(plan))
-    paths = {index: folder / f"{index:05d}{SEALED_SUFFIX}" for index in shards}
-    open_shards = [index for index in shards if not is_sealed(paths[index])]
-    label = f"{folder.name} of {place.path.name}"
-    if not open_shards:
-        print(f"{label}: nothing left to extract in {len(shards)} shards")
-        return
-    source: RecordSource
+    return plan
+
+
+def _extract(index: int, root: Root, place: Root, arguments: Arguments, task: Task | None) -> None:
+    """Make one shard of every modality; a video counts once for each of them."""
+    plans = {m: read_plan(place.plans / f"{m}.csv") for m in arguments.modalities}
+    shards = {m: plan[index] for m, plan in plans.items() if index < len(plan)}
+    total = sum(map(len, shards.values()))
+    label = f"extract {place.path.name}, shard {index}"
+    file = task.progress if task else None
+    with (
+        stop_on_signal() as stop,
+        Progress(label, total=total, unit="videos", file=file) as progress,
+    ):
+        for modality, video_ids in shards.items():
+            path = _shard_path(index, modality, place, arguments)
+            if is_sealed(path):
+                progress.skip(len(video_ids))
+                continue
+            source = _source(modality, root, place, arguments)
+            extract_shard(path, video_ids, source, progress=progress, stop=stop)
+
+
+def _prepare(modality: Modality, root: Root, place: Root, arguments: Arguments) -> None:
+    """Miss what is missing now, and draw random weights once, not in each of many tasks."""
     if modality == "text":
-        source = text_source(root, captions, word_vectors=arguments.word_vectors)
-    elif modality == "audio":
-        source = audio_source(
-            root, place, network=arguments.audio_network, weights=arguments.audio_weights
-        )
+        find_word_vectors(arguments.word_vectors, root.weights)
     else:
-        source = video_source(root, place, backbone=arguments.backbone, weights=arguments.weights)
-    total = sum(len(plan[index]) for index in open_shards)
-    with Progress(label, total=total, unit="videos") as progress:
-        for index in open_shards:
-            extract_shard(paths[index], plan[index], source, on_videos=progress.advance)
+        _source(modality, root, place, arguments)
+
+
+def _source(modality: Modality, root: Root, place: Root, arguments: Arguments) -> RecordSource:
+    if modality == "text":
+        vectors = find_word_vectors(arguments.word_vectors, root.weights)
+        return text_source(captions_of(place), word_vectors=vectors)
+    if modality == "audio":
+        network, weights = arguments.audio_network, arguments.audio_weights
+        return audio_source(root, place, network=network, weights=weights)
+    return video_source(root, place, backbone=arguments.backbone, weights=arguments.weights)
+
+
+def _shard_path(index: int, modality: Modality, place: Root, arguments: Arguments) -> Path:
+    return place.store / _store_name(modality, arguments) / f"{index:05d}{SEALED_SUFFIX}"
 
 
 def _store_name(modality: Modality, arguments: Arguments) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import socket
 import sys
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,22 +13,22 @@ import torch
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from jobs.command import run_command
+from jobs.command import run_command, step_of
 from mcn.data.stores import Features, open_stores
 from mcn.root import Root
 from mcn.training.config import PRESETS, Runtime, TrainConfig
+from mcn.training.guard import nonfinite_summary
 from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder
-from mcn.training.stop import StoppedEarlyError
+from slurm.environment import current_task
+from slurm.launch import Target, launch_job
 from slurm.local import run_ranks
-
-# What sysexits.h calls a temporary failure: the same command carries on.
-EXIT_STOPPED_EARLY = 75
+from slurm.resources import Shape, site_resources
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Train a run, or carry on with it where it was left."""
+    """Train a run, or carry on with it where it was left, in one or two stages."""
 
     config: OmitArgPrefixes[TrainConfig]
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
@@ -40,38 +41,73 @@ class Arguments:
     run: str | None = None
     """Folder below runs/; by default named by order, seed and control."""
     gpus: int | None = None
-    """Processes with a GPU each; 0 trains on the CPU. By default all GPUs of this machine."""
+    """Processes with a GPU each. By default all of this machine, one on SLURM; without any GPU a
+    single process trains on the CPU. With --device cpu, processes on processors."""
+    gpus_per_node: int | None = None
+    """How many of them on one node; by default all."""
+    target: OmitArgPrefixes[Target] = field(
+        default_factory=lambda: Target(resources=site_resources("train", cpus_per_task=8))
+    )
 
 
 def main(arguments: Arguments) -> None:
-    """Train here, one process a GPU; under torchrun this process is one of them."""
+    """Bring the run to where it is trained; a process that was started as a rank trains."""
     root = Root.resolve(arguments.root)
     run = RunFolder(root.runs / (arguments.run or arguments.config.name))
-    work = partial(_train, root.store, arguments, run)
-    if "RANK" in os.environ:  # torchrun, or a job, has started one process a rank
+    task = current_task()
+    work = partial(_train, root.store, arguments, run, task.progress if task else None)
+    if "RANK" in os.environ or task is not None:  # torchrun, or a job, has started this process
         work()
         return
-    run_ranks(work, num_ranks=max(1, _num_gpus(arguments.gpus)))
-    print(f"{run.path.name}: trained, {run.final}")
+    if run.final.exists():
+        print(f"{run.path.name}: trained already, {run.final}")
+        return
+    launch_job(
+        step_of(root, f"train-{run.path.name}"),
+        arguments.target,
+        _shape(arguments),
+        here=lambda: run_ranks(work, num_ranks=_num_processes_here(arguments)),
+    )
 
 
-def _train(store: Path, arguments: Arguments, run: RunFolder) -> None:
+def _train(store: Path, arguments: Arguments, run: RunFolder, progress_file: Path | None) -> None:
+    if arguments.gpus and arguments.runtime.device == "auto" and not torch.cuda.is_available():
+        raise ValueError(
+            f"--gpus {arguments.gpus}: torch sees no GPU on {socket.gethostname()}; "
+            "--device cpu trains on processors"
+        )
     stores = open_stores(store, arguments.features)
-    try:
-        train(arguments.config, arguments.runtime, stores, run)
-    except StoppedEarlyError as stopped:
-        print(stopped)
-        sys.exit(EXIT_STOPPED_EARLY)
+    train(arguments.config, arguments.runtime, stores, run, progress_file=progress_file)
+    if int(os.environ.get("RANK", 0)) == 0:
+        print(f"{run.path.name}: trained, {run.final}")
+        not_finite = nonfinite_summary(run.nonfinite_log)
+        if not_finite is not None:
+            print(f"{run.path.name}: {not_finite}")
 
 
-def _num_gpus(asked: int | None) -> int:
-    available = torch.cuda.device_count()
+def _shape(arguments: Arguments) -> Shape:
+    gpus = arguments.gpus or 1
+    per_node = arguments.gpus_per_node or gpus
+    if gpus % per_node:
+        raise ValueError(f"--gpus {gpus} is no multiple of --gpus-per-node {per_node}")
+    has_gpus = arguments.runtime.device != "cpu" and arguments.gpus != 0
+    return Shape(
+        nodes=gpus // per_node,
+        tasks_per_node=per_node,
+        gpus_per_node=per_node if has_gpus else 0,
+    )
+
+
+def _num_processes_here(arguments: Arguments) -> int:
+    asked, available = arguments.gpus, torch.cuda.device_count()
+    if arguments.runtime.device == "cpu":
+        return asked or 1
     if asked is None:
-        return available
+        return max(1, available)
     if asked > available:
         way_out = f"--gpus {available} uses those" if available else "--gpus 0 trains on the CPU"
         raise ValueError(f"--gpus {asked}: this machine has {available or 'no'} GPUs; {way_out}")
-    return asked
+    return max(1, asked)
 
 
 def _parse(argv: list[str]) -> Arguments:

@@ -1,6 +1,7 @@
 """Which tasks of a job array are meant, as SLURM writes them: `0-899`, `3,7,20-29`, `0-899%64`."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -30,3 +31,14 @@ class Array:
         if match[2] == "0":
             raise ValueError(f"--array {text!r} lets no task run")
         return cls(tuple(sorted(indices)), int(match[2]) if match[2] else None)
+
+
+def range_text(indices: Iterable[int]) -> str:
+    """Indices as SLURM writes them, in rising order: `3,7,20-29`."""
+    ranges: list[tuple[int, int]] = []
+    for index in sorted(set(indices)):
+        if ranges and ranges[-1][1] == index - 1:
+            ranges[-1] = (ranges[-1][0], index)
+        else:
+            ranges.append((index, index))
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges)

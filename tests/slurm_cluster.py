@@ -14,7 +14,7 @@ from slurm.testbed import MissingPackagesError, Testbed
 from slurm.testbed.packages import check_packages
 
 MAX_ARRAY_SIZE = 5
-SECONDS_TO_WAIT = 60.0
+SECONDS_TO_WAIT = 180.0
 
 
 @pytest.fixture(scope="session")

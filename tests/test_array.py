@@ -1,6 +1,6 @@
 import pytest
 
-from slurm.array import Array
+from slurm.array import Array, range_text
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,8 @@ def test_an_array_is_read_as_slurm_writes_it(
 def test_what_is_no_array_is_an_error_that_shows_how(text: str) -> None:
     with pytest.raises(ValueError, match="--array"):
         Array.parse(text)
+
+
+@pytest.mark.parametrize("text", ["7", "0-2", "3,7,20-22", "0-1,3-4,6"])
+def test_indices_are_written_as_they_are_read(text: str) -> None:
+    assert range_text(reversed(Array.parse(text).indices)) == text

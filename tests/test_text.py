@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from extractors.text import caption_features
-from extractors.words import WordVectors, train_word2vec
+from extractors.words import WordVectors, find_word_vectors, train_word2vec
 from mcn.data.captions import Captions
 from mcn.data.words import tokenize
 from mcn.root import REPOSITORY
@@ -75,7 +75,7 @@ def test_missing_vectors_are_asked_for_by_their_name(tmp_path: Path) -> None:
     with pytest.raises(
         FileNotFoundError, match=r"w\.bin is missing.*GoogleNews-vectors-negative300"
     ):
-        WordVectors.from_word2vec_binary(tmp_path / "w.bin")
+        find_word_vectors(tmp_path / "w.bin", tmp_path)
 
 
 @pytest.mark.parametrize("size", [0, 3, 9, 40])

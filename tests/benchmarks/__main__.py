@@ -17,6 +17,7 @@ from tests.benchmarks import (
     loader,
     ranks,
     resize,
+    status,
     store_clips,
     training_step,
 )
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[..., list[Result]]] = {
     "loader": loader.measure,
     "training_step": training_step.measure,
     "resize": resize.measure,
+    "status": status.measure,
 }
 
 
@@ -41,7 +43,7 @@ class Arguments:
 
     only: str | None = None
     """Names of benchmarks with commas between them; all by default: store_clips, frames, kmeans,
-    ranks, loader, training_step, resize."""
+    ranks, loader, training_step, resize, status."""
     quick: bool = False
     """Small sizes, to see that everything runs; the numbers mean little."""
     out: Path | None = None

@@ -2,7 +2,8 @@
 
 The step is profiled as it is, by Python's own profiler, whose cost is nothing beside steps of
 seconds. Batches are read between the steps, so that reading shows in full; loader workers hide it.
-k-means is refitted in one step of many, and its cost is spread over them.
+k-means is refitted in one step of many, and its cost is spread over them. The guard is the look at
+the loss and all gradients for values that are not finite.
 """
 
 import cProfile
@@ -92,6 +93,7 @@ def _profile(trainer: StageTrainer, batches: TrainingBatches, step: int) -> dict
         for part, function in (
             ("clustering", Clusterer.__call__),
             ("backward", torch.Tensor.backward),
+            ("guard", StageTrainer._measure),
             ("optimizer", torch.optim.Adam.step),
         )
     }

@@ -1,0 +1,44 @@
+"""Videos that could not be used, by step and reason, from what the steps themselves recorded."""
+
+from collections import Counter
+from pathlib import Path
+
+from mcn.data.ledger import failures_by_reason
+from mcn.root import Root
+from mcn.store.shard import open_shard, shard_paths
+from mcn.store.summary import modality_folders
+
+
+def lost_videos(root: Root) -> dict[str, dict[str, int]]:
+    """Number of failed videos by reason, the most frequent first, of each step that has any.
+
+    Steps are those of the ledger, and the stores, whose sealed shards alone are asked; those of
+    benchmarks bear the benchmark's name before their own.
+    """
+    places = [("", root)] + [
+        (f"{path.name}/", root.benchmark(path.name)) for path in sorted(root.benchmarks.glob("*"))
+    ]
+    lost: dict[str, dict[str, int]] = {}
+    for prefix, place in places:
+        for folder in sorted(place.ledger.glob("*")):
+            lost[prefix + folder.name] = _sorted(failures_by_reason(folder))
+        for folder in modality_folders(place.store):
+            lost[prefix + folder.name] = _sorted(_failures_of_shards(folder))
+    return {step: reasons for step, reasons in lost.items() if reasons}
+
+
+def _failures_of_shards(folder: Path) -> Counter[str]:
+    reasons: Counter[str] = Counter()
+    for path in shard_paths(folder):
+        try:
+            index = open_shard(path).index
+        except (OSError, ValueError):
+            reasons["in a shard that cannot be read: see jobs/store.py verify"] += 1
+            continue
+        failed = index["reason"][index["status"] == b"failed"].tolist()
+        reasons.update(reason.decode() for reason in failed)
+    return reasons
+
+
+def _sorted(reasons: Counter[str]) -> dict[str, int]:
+    return dict(reasons.most_common())

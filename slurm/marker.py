@@ -1,0 +1,57 @@
+"""A task's own word on what became of it: a line for each event, in a file that it alone writes."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+BEGAN = "began"
+SIGNALLED = "signalled"
+ENDED = "ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened to a task."""
+
+    kind: str
+    """`began`, `signalled` or `ended`."""
+    job_id: str
+    """As SLURM writes it: `123_4`; on this machine `local-PID`."""
+    restart: int
+    """How often SLURM has started this job again, from 0."""
+    seconds: float
+    """When, since 1970, by the clock of the node."""
+    node: str
+    pid: int
+    signal: str = ""
+    """The signal's name, where one came or ended it."""
+    status: int | None = None
+    """Exit status, once ended; None where a signal ended it."""
+    cpu_seconds: float = 0.0
+    """Processor time of an ended task and its children."""
+    max_memory_bytes: int = 0
+    """The most that one of its processes held."""
+    num_cpus: int = 0
+    """Cores that it may use."""
+
+
+def append_event(path: Path, event: Event) -> None:
+    """Add a line, on disk when this returns."""
+    # The first line break ends a line that a crash has cut off.
+    line = f"\n{json.dumps(asdict(event))}\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        os.write(descriptor, line.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_events(path: Path) -> list[Event]:
+    """What is known of a task, the oldest first; a line that a crash cut off is left out."""
+    try:
+        lines = path.read_text().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    return [Event(**json.loads(line)) for line in lines if line.endswith("}\n")]

@@ -1,0 +1,68 @@
+"""The script that sbatch is given, written by submitit."""
+
+import shlex
+import sys
+
+from submitit.slurm.slurm import SlurmExecutor
+
+from slurm.environment import STOPPED_EARLY
+from slurm.submission import Submission
+
+# When the first process of a job has ended, the others have so long to follow.
+SECONDS_TO_FOLLOW = 60
+
+# Every process has left by now, so nothing is lost by starting again. A cancelled job is
+# COMPLETING, and is left to end. The trap keeps the shell alive until the processes have saved.
+REQUEUE = f"""\
+status=$?
+if [ $status -eq {STOPPED_EARLY} ]; then
+  state=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)
+  if [ "$state" = RUNNING ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+fi
+exit $status"""
+
+
+def sbatch_script(submission: Submission, chunk: int) -> str:
+    """A bash script with #SBATCH lines for one array of a submission, or for its one job."""
+    manifest = submission.manifest
+    resources, shape = manifest.resources, manifest.shape
+    first, stop = manifest.chunks[chunk]
+    log = submission.slurm_log("%A_%a" if manifest.is_array else "%j")
+    further = {"comment": submission.comment(chunk), "requeue": True, **resources.sbatch}
+    if manifest.is_array:
+        throttle = f"%{shape.max_running}" if shape.max_running else ""
+        further["array"] = f"0-{stop - first - 1}{throttle}"
+    if shape.dependency:
+        further["kill-on-invalid-dep"] = "yes"
+    executor = SlurmExecutor(submission.path / "slurm")
+    executor.update_parameters(
+        job_name=manifest.step,
+        partition=resources.partition,
+        account=resources.account,
+        qos=resources.qos,
+        constraint=resources.constraint,
+        exclude=resources.exclude,
+        time=resources.time_limit_minutes,
+        signal_delay_s=resources.warning_seconds,
+        cpus_per_task=resources.cpus_per_task,
+        mem=None if resources.memory_gb is None else f"{round(resources.memory_gb * 1024)}M",
+        nodes=shape.nodes,
+        ntasks_per_node=shape.tasks_per_node,
+        gpus_per_node=shape.gpus_per_node or resources.gpus_per_task or None,
+        dependency=shape.dependency,
+        wckey=None,
+        setup=[*resources.setup, "trap : TERM USR2"],
+        teardown=REQUEUE.splitlines(),
+        additional_parameters={**further, "output": str(log)},
+        stderr_to_stdout=True,
+        use_srun=False,  # submitit's own knows neither how long to wait nor, of late, the cores
+    )
+    srun = [
+        "srun",
+        "--unbuffered",
+        f"--cpus-per-task={resources.cpus_per_task}",
+        f"--wait={SECONDS_TO_FOLLOW}",
+        f"--output={log}",
+    ]
+    task = [sys.executable, "-m", "slurm.task", str(submission.path), str(chunk)]
+    return str(executor._make_submission_file_text(shlex.join([*srun, *task]), ""))

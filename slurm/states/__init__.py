@@ -1,0 +1,1 @@
+"""What became of each task, by all who can know it."""

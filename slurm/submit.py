@@ -1,0 +1,188 @@
+"""Submits what is not yet in the queue, at most once whatever happens on the way.
+
+A submission's manifest is on disk, with a number of its own, before sbatch is called, and its name
+is the job's comment: where sbatch gave no answer, the queue is asked later whether it has taken it.
+"""
+
+import dataclasses
+import getpass
+import time
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from slurm.controller import QueueEntry, SlurmError, call, max_array_size, squeue
+from slurm.script import sbatch_script
+from slurm.submission import Manifest, StepFolder, Submission, replace_text, withdraw
+
+# Until then sbatch may still be on its way with a submission of which nobody has an answer.
+SECONDS_UNTIL_KNOWN = 180.0
+TRIES = 5
+
+# States after which a job does nothing any more; a requeued one is PENDING.
+FINAL_STATES = frozenset(
+    {
+        "BOOT_FAIL",
+        "CANCELLED",
+        "COMPLETED",
+        "DEADLINE",
+        "FAILED",
+        "NODE_FAIL",
+        "OUT_OF_MEMORY",
+        "PREEMPTED",
+        "REVOKED",
+        "TIMEOUT",
+    }
+)
+
+
+def submit(folder: StepFolder, manifest: Manifest) -> list[str]:
+    """Submit those tasks of a manifest that the queue has not, as few arrays as the site allows.
+
+    Returns the ids of the jobs that do the tasks: the new ones, or else those in the queue.
+
+    Raises:
+        SlurmError: SLURM gave no answer or refused; the message says what it has taken.
+    """
+    size = max_array_size() if manifest.is_array else 1
+    for _ in range(TRIES):
+        in_queue = tasks_in_queue(folder, squeue(folder.users()))
+        indices = [index for index in manifest.indices if index not in in_queue]
+        if len(indices) < len(manifest.indices):
+            waiting = len(manifest.indices) - len(indices)
+            print(f"{manifest.step}: {waiting} of {len(manifest.indices)} are in the queue already")
+        if not indices:
+            return sorted({in_queue[index].split("_")[0] for index in manifest.indices})
+        left = dataclasses.replace(
+            manifest, indices=tuple(indices), chunks=chunks(len(indices), size)
+        )
+        try:
+            submission = folder.begin(left)
+        except FileExistsError:  # another launch was faster: look at what it has submitted
+            continue
+        return _submit_chunks(submission)
+    raise SlurmError(f"{folder.path}: other launches of {manifest.step} are under way; try again")
+
+
+def resubmit(
+    folder: StepFolder, indices: Collection[int], *, exclude: str | None = None
+) -> list[str]:
+    """Submit shards again as they were submitted last; returns the ids of the jobs that do them.
+
+    They wait for no other job: those that they waited for have ended one way or another.
+
+    Args:
+        folder: The step.
+        indices: Shards.
+        exclude: Nodes not to use; by default those that were excluded before.
+
+    Raises:
+        SlurmError: SLURM gave no answer or refused; the message says what it has taken.
+    """
+    newest = folder.newest_of_each_task()
+    shards_of: dict[Path, list[int]] = defaultdict(list)
+    for index in sorted(indices):
+        shards_of[newest[index].path].append(index)
+    job_ids = []
+    for path, shards in shards_of.items():
+        manifest = Submission.read(path).manifest
+        again = dataclasses.replace(
+            manifest,
+            indices=tuple(shards),
+            shape=dataclasses.replace(manifest.shape, dependency=None),
+            resources=dataclasses.replace(
+                manifest.resources, exclude=exclude or manifest.resources.exclude
+            ),
+            user=getpass.getuser(),
+            submitted_at=time.time(),
+        )
+        job_ids += submit(folder, again)
+    return job_ids
+
+
+def print_scripts(folder: StepFolder, manifest: Manifest) -> None:
+    """Print what sbatch would be given for all tasks of a manifest; submits and writes nothing."""
+    size = max_array_size() if manifest.is_array else 1
+    split = dataclasses.replace(manifest, chunks=chunks(len(manifest.indices), size))
+    submission = Submission(folder.path / "submissions" / "0000", split)
+    for chunk, (first, stop) in enumerate(split.chunks):
+        print(f"# shards {split.indices[first]} to {split.indices[stop - 1]}")
+        print(sbatch_script(submission, chunk))
+
+
+def chunks(num_tasks: int, size: int) -> tuple[tuple[int, int], ...]:
+    """Half-open ranges of at most `size`: MaxArraySize caps the index, so each begins at 0."""
+    return tuple((i, min(i + size, num_tasks)) for i in range(0, num_tasks, size))
+
+
+def tasks_in_queue(folder: StepFolder, queue: Sequence[QueueEntry]) -> dict[int, str]:
+    """The job of each shard that SLURM still has something to do with.
+
+    Raises:
+        SlurmError: A launch has not yet heard from sbatch, so nobody knows.
+    """
+    live = {entry.job_id: entry for entry in queue if entry.state not in FINAL_STATES}
+    names = {entry.comment: entry.job_id.split("_")[0] for entry in live.values()}
+    in_queue = {}
+    for submission in folder.submissions():
+        known = submission.job_ids()
+        for chunk in range(len(submission.manifest.chunks)):
+            if chunk in known or not submission.script(chunk).exists():  # sbatch was never called
+                continue
+            job_id = names.get(submission.comment(chunk))
+            age = time.time() - submission.manifest.submitted_at
+            if job_id is not None:
+                submission.record_job(chunk, job_id)
+            elif age < SECONDS_UNTIL_KNOWN:
+                raise SlurmError(
+                    f"{submission.path} was begun {age:.0f} s ago, and sbatch has not answered: "
+                    f"whether SLURM has taken it is known in {SECONDS_UNTIL_KNOWN - age:.0f} s; "
+                    "nothing was submitted"
+                )
+        ids = submission.task_ids()
+        in_queue.update({index: job_id for index, job_id in ids.items() if job_id in live})
+    return in_queue
+
+
+def _submit_chunks(submission: Submission) -> list[str]:
+    manifest = submission.manifest
+    job_ids: list[str] = []
+    for chunk, (first, _) in enumerate(manifest.chunks):
+        path = submission.script(chunk)
+        replace_text(path, sbatch_script(submission, chunk))
+        try:
+            job_id = _sbatch(str(path))
+        except SlurmError as error:
+            _explain(error, submission, manifest.indices[:first], job_ids)
+        submission.record_job(chunk, job_id)
+        job_ids.append(job_id)
+    what = f"{len(manifest.indices)} tasks" if manifest.is_array else "a job"
+    print(
+        f"{manifest.step}: submitted {what} as {', '.join(job_ids)}; logs in "
+        f"{submission.step_folder}"
+    )
+    return job_ids
+
+
+def _sbatch(path: str) -> str:
+    answer = call("sbatch", "--parsable", path).strip()
+    job_id = answer.split(";")[0]  # a federation adds the cluster's name
+    if not job_id.isdigit():
+        raise SlurmError(f"sbatch answered {answer[:200]!r}, which is no job's id")
+    return job_id
+
+
+def _explain(
+    error: SlurmError, submission: Submission, taken: Sequence[int], job_ids: Sequence[str]
+) -> None:
+    """Raise what happened, having cleared away what SLURM has surely not taken."""
+    if not job_ids and error.is_refusal:
+        withdraw(submission)
+        raise SlurmError(f"{error}; nothing was submitted") from error
+    if error.is_refusal:
+        for chunk in range(len(job_ids), len(submission.manifest.chunks)):
+            submission.record_job(chunk, "")
+    done = f"{len(taken)} tasks were submitted as {', '.join(job_ids)}; " if job_ids else ""
+    raise SlurmError(
+        f"{error}; {done}run the same command again, what SLURM has is not submitted twice"
+    ) from error

@@ -1,0 +1,144 @@
+"""One task for each way to end, on a real SLURM, and what became of each."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from slurm.controller import squeue
+from slurm.states.accounts import sacct
+from slurm.states.judgement import GONE, TaskState, task_states
+from slurm.submission import StepFolder
+from slurm.submit import submit
+from slurm.testbed import Testbed
+from tests.submissions import LIGHT, manifest_of
+
+SHARD = 42
+SLEEP = "exec sleep 600"
+# Passes over what SLURM sends before it kills.
+DEAF = "trap '' USR2 TERM; exec sleep 600"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What a task runs, and what is done to it once it has begun."""
+
+    script: str
+    in_queue: str
+    """Its last state that the queue shows."""
+    by_accounts: str
+    """Its state once the queue has forgotten it, where there are accounts."""
+    by_itself: tuple[str, str]
+    """And where there are none: the state, and who says so."""
+    cause: str
+    sbatch: dict[str, str] = field(default_factory=lambda: {"nodelist": "node1"})
+    strike: Callable[[Testbed, str], object] = lambda testbed, job: None
+
+
+def cancel(testbed: Testbed, job: str) -> None:
+    testbed.run(["scancel", job])
+
+
+def kill_its_node(testbed: Testbed, job: str) -> None:
+    testbed.run(["scontrol", "update", f"JobId={job}", "Requeue=0"])
+    testbed.kill_node("node4")
+
+
+FATES = {
+    "well": Fate("exit 0", "COMPLETED", "COMPLETED", ("COMPLETED", "marker"), ""),
+    "badly": Fate("echo KeyError; exit 7", "FAILED", "FAILED", ("FAILED", "marker"), "code"),
+    "killed": Fate("kill -9 $$", "FAILED", "FAILED", ("FAILED", "marker"), "no word"),
+    "cancelled": Fate(
+        SLEEP, "CANCELLED", "CANCELLED", ("CANCELLED", "log"), "cancelled", strike=cancel
+    ),
+    "too long": Fate(
+        DEAF,
+        "TIMEOUT",
+        "TIMEOUT",
+        ("TIMEOUT", "log"),
+        "time limit",
+        {"nodelist": "node2"},
+        Testbed.run_out_of_time,
+    ),
+    # The testbed has no cgroups, and nobody else writes a word of it.
+    "too large": Fate(
+        SLEEP,
+        "OUT_OF_MEMORY",
+        "OUT_OF_MEMORY",
+        (GONE, "marker"),
+        "out of memory",
+        {"nodelist": "node2"},
+        Testbed.fail_with_oom,
+    ),
+    "preempted": Fate(
+        DEAF,
+        "PREEMPTED",
+        "PREEMPTED",
+        ("PREEMPTED", "log"),
+        "preempted",
+        {"nodelist": "node3", "partition": "lowc"},
+        Testbed.preempt,
+    ),
+    # A node without power writes nothing.
+    "node dead": Fate(
+        SLEEP,
+        "NODE_FAIL",
+        "NODE_FAIL",
+        (GONE, "marker"),
+        "node",
+        {"nodelist": "node4"},
+        kill_its_node,
+    ),
+}
+
+
+class Watched:
+    """One task for each fate, submitted to a testbed, struck when it has begun, and watched."""
+
+    def __init__(self, testbed: Testbed, folder: Path) -> None:
+        self.testbed = testbed
+        self.steps = {name: StepFolder(folder / name) for name in FATES}
+        self.in_queue: dict[str, TaskState] = {}
+        """The last state of each while the queue knew it."""
+        self.afterwards: dict[str, TaskState] = {}
+        """Its state once the queue had forgotten it."""
+        self._to_strike = set(FATES)
+        with speaking_to(testbed):
+            for name, step in self.steps.items():
+                resources = dataclasses.replace(LIGHT, sbatch=FATES[name].sbatch)
+                command = ("sh", "-c", FATES[name].script)
+                submit(step, manifest_of(step, command, [SHARD], resources=resources))
+
+    def all_are_forgotten(self) -> bool:
+        with speaking_to(self.testbed):
+            queue, accounts = squeue(), sacct(job_ids(*self.steps.values()))
+            for name, step in self.steps.items():
+                state = task_states(step, queue, accounts)[SHARD]
+                if state.said_by == "queue":
+                    self.in_queue[name] = state
+                elif state.said_by == "accounts" or accounts is None:
+                    self.afterwards[name] = state
+                if state.state == "RUNNING" and has_begun(step) and name in self._to_strike:
+                    self._to_strike.remove(name)
+                    FATES[name].strike(self.testbed, state.job_id)
+        return self.afterwards.keys() == FATES.keys()
+
+
+@contextmanager
+def speaking_to(testbed: Testbed) -> Iterator[None]:
+    """Let this process ask one of the two clusters."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in testbed.environment().items():
+            patch.setenv(name, value)
+        yield
+
+
+def job_ids(*steps: StepFolder) -> list[str]:
+    return [job for step in steps for s in step.submissions() for job in s.task_ids().values()]
+
+
+def has_begun(step: StepFolder) -> bool:
+    return step.submissions()[-1].marker(SHARD).exists()

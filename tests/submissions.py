@@ -1,0 +1,43 @@
+"""Steps of a few tasks for tests: what a task does is a line of Python or shell."""
+
+import getpass
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from slurm.resources import Resources, Shape
+from slurm.submission import Manifest, StepFolder
+
+LIGHT = Resources(cpus_per_task=1, memory_gb=0.1, time_limit_minutes=5, jitter_seconds=0)
+
+
+def python(code: str) -> tuple[str, ...]:
+    """A command that runs these lines."""
+    return (sys.executable, "-c", code)
+
+
+def manifest_of(
+    folder: StepFolder,
+    command: Sequence[str],
+    indices: Sequence[int],
+    *,
+    resources: Resources = LIGHT,
+    shape: Shape | None = None,
+    is_array: bool = True,
+) -> Manifest:
+    """A manifest as a launch would write it, without waiting at the start of tasks."""
+    return Manifest(
+        step=folder.path.name,
+        command=tuple(command),
+        folder=str(Path.cwd()),
+        environment={},
+        indices=tuple(indices),
+        chunks=((0, len(indices)),),
+        is_array=is_array,
+        jitter_seconds=0,
+        resources=resources,
+        shape=shape or Shape(),
+        user=getpass.getuser(),
+        submitted_at=time.time(),
+    )

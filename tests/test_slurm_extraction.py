@@ -1,0 +1,168 @@
+"""Extraction on a real SLURM that takes its nodes away: preemption, time limit, power cut."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mcn.root import REPOSITORY, Root
+from slurm.environment import STOPPED_EARLY
+from slurm.marker import Event, read_events
+from slurm.submission import StepFolder
+from slurm.testbed import Testbed
+from tests.opened import OpenedFiles
+from tests.slurm_cluster import empty_queue, wait_until
+from tests.videos import write_video
+
+pytestmark = pytest.mark.slow
+
+NUM_VIDEOS = 6
+SHARD = Path("store") / "video-resnet18" / "00000.h5"
+
+
+def run_job(name: str, root: Path, *options: str) -> None:
+    command = [sys.executable, str(REPOSITORY / "jobs" / f"{name}.py"), "--root", str(root)]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def extract(root: Path, cluster: str, *options: str) -> None:
+    video = ["--modalities", "video", "--backbone", "resnet18", "--weights", "random:0"]
+    light = ["--cpus-per-task", "1", "--jitter-seconds", "0", "--cluster", cluster]
+    run_job("extract", root, *video, *light, *options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Resized videos, and the shard of them that was made in one go."""
+    root = tmp_path_factory.mktemp("root")
+    (root / "raw").mkdir()
+    for index in range(NUM_VIDEOS):
+        write_video(root / "raw" / f"video{index}.mp4", seconds=12, sample_rate=None)
+    run_job("resize", root, "--cluster", "debug")
+    extract(root, "debug")
+    return root
+
+
+class Extraction:
+    """One shard being extracted on SLURM from the same videos, held once its first video is done.
+
+    To be held is what a slow network does; it is how a small shard is struck in its middle.
+    """
+
+    def __init__(self, undisturbed: Path, root: Path, *options: str) -> None:
+        self.root = root
+        for name in ("resized", "weights", "store/ledger"):
+            shutil.copytree(undisturbed / name, root / name)
+        self.opened = OpenedFiles(root / "resized")
+        extract(root, "slurm", *options)
+        (self.submission,) = StepFolder(Root(root).logs / "extract").submissions()
+        (self.job,) = self.submission.task_ids().values()
+        wait_until(lambda: self._hold_if_begun(), "the first video is under way")
+
+    def _hold_if_begun(self) -> bool:
+        """Stop the extraction when two videos have been opened; it may be anywhere within them."""
+        if sum(name.endswith(".mp4") for name in self.opened.counts()) < 2:
+            return False
+        (self.worker,) = children(self.events[-1].pid)
+        os.kill(self.worker, signal.SIGSTOP)
+        return True
+
+    @property
+    def events(self) -> list[Event]:
+        return read_events(self.submission.marker(0))
+
+    def wait_for(self, kind: str) -> None:
+        wait_until(lambda: self.events[-1].kind == kind, f"the task has {kind}")
+
+    def let_go(self) -> None:
+        os.kill(self.worker, signal.SIGCONT)
+
+    def wait_for_end(self) -> None:
+        wait_until(
+            lambda: any(event.kind == "ended" and event.status == 0 for event in self.events),
+            "the shard is done",
+        )
+
+    def decoded_twice(self) -> list[str]:
+        """Videos that were decoded more than once; each is opened equally often for that."""
+        opened = self.opened.counts()
+        counts = {name: count for name, count in opened.items() if name.endswith(".mp4")}
+        once = min(counts.values())
+        return sorted(name for name, count in counts.items() if count > once)
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture(scope="module")
+def struck(
+    slurm_cluster: Testbed, undisturbed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Extraction]]:
+    """Three extractions at once, each on a node of its own, struck in their middle and ended."""
+    testbed = slurm_cluster
+    # The controller gives its warning when less than that is left, and looks every 30 seconds.
+    short = ("--time-limit-minutes", "1", "--warning-seconds", "59")
+    options = {"preemption": (), "time limit": short, "power cut": ()}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in testbed.environment().items():
+            patch.setenv(name, value)
+        extractions = {
+            fate: Extraction(
+                undisturbed,
+                tmp_path_factory.mktemp("data"),
+                *("--sbatch", "nodelist", f"node{number}"),
+                *options[fate],
+            )
+            for number, fate in enumerate(options, start=1)
+        }
+        testbed.kill_node("node3")
+        other = testbed.preempt(extractions["preemption"].job)
+        for fate in ("preemption", "time limit"):
+            extractions[fate].wait_for("signalled")
+            extractions[fate].let_go()
+            extractions[fate].wait_for("ended")
+            assert not (extractions[fate].root / SHARD).exists()
+            if fate == "preemption":
+                testbed.run(["scancel", other])
+        wait_until(lambda: "node3" in down_nodes(testbed), "the controller misses node3")
+        testbed.restart_node("node3")
+        for extraction in extractions.values():
+            extraction.wait_for_end()
+        yield extractions
+        empty_queue(testbed)
+
+
+def down_nodes(testbed: Testbed) -> str:
+    return testbed.run(["sinfo", "--noheader", "--states=down", "--format=%N"]).stdout
+
+
+@pytest.mark.parametrize("fate", ["preemption", "time limit", "power cut"])
+def test_a_shard_has_the_bytes_of_one_left_alone_after(
+    struck: dict[str, Extraction], undisturbed: Path, fate: str
+) -> None:
+    assert struck[fate].events[-1].restart == 1
+    assert (struck[fate].root / SHARD).read_bytes() == (undisturbed / SHARD).read_bytes()
+
+
+@pytest.mark.parametrize("fate", ["preemption", "time limit"])
+def test_who_is_told_to_stop_ends_at_the_next_video_and_decodes_nothing_twice(
+    struck: dict[str, Extraction], fate: str
+) -> None:
+    ends = [event.status for event in struck[fate].events if event.kind == "ended"]
+    assert ends == [STOPPED_EARLY, 0]
+    assert struck[fate].decoded_twice() == []
+
+
+def test_a_power_cut_costs_the_videos_under_way_and_no_other(
+    struck: dict[str, Extraction],
+) -> None:
+    assert [event.kind for event in struck["power cut"].events] == ["began", "began", "ended"]
+    # One in the network, and one decoded or in decoding meanwhile.
+    assert len(struck["power cut"].decoded_twice()) <= 2
