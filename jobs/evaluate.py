@@ -40,6 +40,8 @@ class Arguments:
     """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
     runs: tuple[str, ...] = ()
     """Folders below runs/; by default all that are trained."""
+    report: Path | None = None
+    """Folder of the report; by default report/ below the root."""
 
 
 def main(arguments: Arguments) -> None:
@@ -47,7 +49,11 @@ def main(arguments: Arguments) -> None:
     root = Root.resolve(arguments.root)
     names = arguments.runs or sorted(path.name for path in root.runs.glob("*") if path.is_dir())
     runs = [RunFolder(root.runs / name) for name in names]
-    trained = [run for run in runs if run.final.exists() or arguments.runs]
+    trained = [run for run in runs if run.final.exists()]
+    if arguments.runs:
+        for run in runs:
+            if run not in trained:
+                print(f"{run.path.name} is not trained yet, and left out")
     if not trained:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
     benchmarks = _benchmarks(root, arguments.features)
@@ -69,10 +75,18 @@ def main(arguments: Arguments) -> None:
             root.benchmark(benchmark).resized / f"{video_id}.mp4", seconds
         ),
     )
-    pages = write_report(content, root.path / "report")
+    pages = write_report(content, arguments.report or root.path / "report")
     Console().print(text_table(results))
     for page in pages:
         print(page)
+
+
+def is_evaluated(run: RunFolder) -> bool:
+    """Whether the results of this very checkpoint are written down."""
+    path = run.path / "results.json"
+    if not (path.exists() and run.final.exists()):
+        return False
+    return read_results(path).checkpoint_sha256 == file_sha256(run.final)
 
 
 def _results(run: RunFolder, benchmarks: dict[str, BenchmarkData]) -> RunResults:

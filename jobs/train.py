@@ -65,7 +65,7 @@ def main(arguments: Arguments) -> None:
     launch_job(
         step_of(root, f"train-{run.path.name}"),
         arguments.target,
-        _shape(arguments),
+        shape_of(arguments),
         here=lambda: run_ranks(work, num_ranks=_num_processes_here(arguments)),
     )
 
@@ -85,7 +85,12 @@ def _train(store: Path, arguments: Arguments, run: RunFolder, progress_file: Pat
             print(f"{run.path.name}: {not_finite}")
 
 
-def _shape(arguments: Arguments) -> Shape:
+def shape_of(arguments: Arguments) -> Shape:
+    """Nodes, processes and GPUs of the job that trains.
+
+    Raises:
+        ValueError: The GPUs cannot be spread evenly over nodes.
+    """
     gpus = arguments.gpus or 1
     per_node = arguments.gpus_per_node or gpus
     if gpus % per_node:
@@ -110,7 +115,7 @@ def _num_processes_here(arguments: Arguments) -> int:
     return max(1, asked)
 
 
-def _parse(argv: list[str]) -> Arguments:
+def parse(argv: list[str]) -> Arguments:
     """Arguments whose defaults are those of the preset named among them."""
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     peek.add_argument("--preset", default="default")
@@ -120,4 +125,4 @@ def _parse(argv: list[str]) -> Arguments:
 
 
 if __name__ == "__main__":
-    run_command(lambda: main(_parse(sys.argv[1:])))
+    run_command(lambda: main(parse(sys.argv[1:])))

@@ -87,7 +87,7 @@ def launch_array(
 
 
 def launch_job(step: Step, target: Target, shape: Shape, *, here: Callable[[], None]) -> str | None:
-    """Run one job of one or many processes; returns its id where SLURM has it.
+    """Run one job of one or many processes; returns its id where SLURM has it, or would have.
 
     Args:
         step: What every process runs.
@@ -104,7 +104,7 @@ def launch_job(step: Step, target: Target, shape: Shape, *, here: Callable[[], N
     manifest = _manifest(step, (0,), target, shape, is_array=False)
     if target.dry_run:
         print_scripts(step.folder, manifest)
-        return None
+        return f"ID_OF_{manifest.step}"
     return submit(step.folder, manifest)[0]
 
 

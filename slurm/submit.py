@@ -106,7 +106,8 @@ def print_scripts(folder: StepFolder, manifest: Manifest) -> None:
     split = dataclasses.replace(manifest, chunks=chunks(len(manifest.indices), size))
     submission = Submission(folder.path / "submissions" / "0000", split)
     for chunk, (first, stop) in enumerate(split.chunks):
-        print(f"# shards {split.indices[first]} to {split.indices[stop - 1]}")
+        shards = f", shards {split.indices[first]} to {split.indices[stop - 1]}"
+        print(f"# {manifest.step}{shards if manifest.is_array else ''}")
         print(sbatch_script(submission, chunk))
 
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,3 +167,32 @@ def test_a_power_cut_costs_the_videos_under_way_and_no_other(
     assert [event.kind for event in struck["power cut"].events] == ["began", "began", "ended"]
     # One in the network, and one decoded or in decoding meanwhile.
     assert len(struck["power cut"].decoded_twice()) <= 2
+
+
+def test_of_two_tasks_with_the_same_shard_one_seals_it_and_the_other_is_refused(
+    slurm_cluster: Testbed, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in slurm_cluster.environment().items():
+        monkeypatch.setenv(name, value)
+    first = Extraction(undisturbed, tmp_path / "data", "--sbatch", "nodelist", "node1")
+    script = str(first.submission.script(0))
+    second = slurm_cluster.run(["sbatch", "--parsable", "--nodelist=node2", script]).stdout.strip()
+
+    def has_ended() -> bool:
+        """Whether the second has; the first goes on slowly until then."""
+        first.let_go()
+        time.sleep(0.1)
+        os.kill(first.worker, signal.SIGSTOP)
+        return any(e.kind == "ended" and e.job_id == f"{second}_0" for e in first.events)
+
+    wait_until(has_ended, "the second task has ended")
+    assert not (first.root / SHARD).exists()
+    first.let_go()
+    wait_until(lambda: (first.root / SHARD).exists(), "the first has sealed the shard")
+    wait_until(lambda: sum(e.kind == "ended" for e in first.events) == 2, "the first has ended")
+    statuses = {e.job_id: e.status for e in first.events if e.kind == "ended"}
+    assert statuses == {first.job: 0, f"{second}_0": 1}
+    assert "error: " in first.submission.log(0).read_text()
+    assert "holds" in first.submission.log(0).read_text()
+    assert (first.root / SHARD).read_bytes() == (undisturbed / SHARD).read_bytes()
+    empty_queue(slurm_cluster)

@@ -1,0 +1,145 @@
+"""Orders x seeds, trained, evaluated and put into one table, as one graph of jobs.
+
+`python jobs/study.py --stages AV_T,AT_V,VT_A,AVT --seeds 0,1,2 --gpus 4`
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from jobs import evaluate, train
+from jobs.command import run_command
+from mcn.objectives import Stage
+from mcn.root import REPOSITORY, Root
+from mcn.training.run_folder import RunFolder
+from slurm.launch import Step, launch_job
+from slurm.resources import Shape
+from slurm.submission import StepFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Train every order with every seed, evaluate each run, and write one table of all.
+
+    All other options are those of jobs/train.py and hold for every run, as --gpus 4, --preset paper
+    or --cluster local. Started again, only what is missing is submitted.
+    """
+
+    stages: str = ",".join(stage.name for stage in Stage)
+    """Orders of training, as AV_T,AT_V."""
+    seeds: str = "0"
+    """Seeds, as 0,1,2."""
+    name: str = "study"
+    """The table goes to report/NAME below the root."""
+    root: Path | None = None
+    """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the study, and how it is trained."""
+
+    folder: RunFolder
+    arguments: train.Arguments
+    command: list[str]
+
+
+def main(arguments: Arguments, train_options: Sequence[str]) -> None:
+    """Launch what is missing: each training, the evaluation of each run, the table of all."""
+    root = Root.resolve(arguments.root)
+    runs = _runs(arguments, train_options, root)
+    evaluations = [_launch_run(run, root) for run in runs]
+    _launch_evaluation(
+        f"table-{arguments.name}",
+        runs,
+        root,
+        report=root.path / "report" / arguments.name,
+        dependency=_after("afterany", evaluations),
+    )
+
+
+def _runs(arguments: Arguments, options: Sequence[str], root: Root) -> list[Run]:
+    """Every order with every seed.
+
+    Raises:
+        ValueError: An order or a seed is none.
+    """
+    try:
+        stages = [Stage[name] for name in arguments.stages.split(",")]
+    except KeyError as error:
+        known = ",".join(stage.name for stage in Stage)
+        raise ValueError(f"--stages {arguments.stages}: {error} is none of {known}") from error
+    seeds = arguments.seeds.split(",")
+    if not all(seed.isdecimal() for seed in seeds):
+        raise ValueError(f"--seeds {arguments.seeds}: write 0,1,2")
+    runs = []
+    for stage in stages:
+        for seed in seeds:
+            words = ["--root", str(root.path), "--stage", stage.name, "--seed", seed, *options]
+            parsed = train.parse(words)
+            folder = RunFolder(root.runs / parsed.config.name)
+            runs.append(Run(folder, parsed, [*_script("train"), *words]))
+    return runs
+
+
+def _launch_run(run: Run, root: Root) -> str | None:
+    """Train and evaluate; returns the job to wait for, none where there is nothing to wait for."""
+    name = run.folder.path.name
+    trained = None
+    if not run.folder.final.exists():
+        trained = launch_job(
+            Step(StepFolder(root.logs / f"train-{name}"), run.command),
+            run.arguments.target,
+            train.shape_of(run.arguments),
+            here=lambda: train.main(run.arguments),
+        )
+    if evaluate.is_evaluated(run.folder):
+        print(f"{name}: trained and evaluated already")
+        return None
+    return _launch_evaluation(
+        f"evaluate-{name}",
+        [run],
+        root,
+        report=run.folder.path / "report",
+        dependency=_after("afterok", [trained]),
+    )
+
+
+def _launch_evaluation(
+    step: str, runs: Sequence[Run], root: Root, *, report: Path, dependency: str | None
+) -> str | None:
+    """Evaluate some runs in one process, and write a report on them."""
+    first = runs[0].arguments
+    names = tuple(run.folder.path.name for run in runs)
+    asked = evaluate.Arguments(features=first.features, root=root.path, runs=names, report=report)
+    features = [f"--{name}={value}" for name, value in vars(first.features).items()]
+    words = [f"--root={root.path}", *features, f"--report={report}", "--runs", *names]
+    has_gpus = train.shape_of(first).gpus_per_node > 0
+    return launch_job(
+        Step(StepFolder(root.logs / step), [*_script("evaluate"), *words]),
+        first.target,
+        Shape(gpus_per_node=int(has_gpus), dependency=dependency),
+        here=lambda: evaluate.main(asked),
+    )
+
+
+def _after(kind: str, job_ids: Sequence[str | None]) -> str | None:
+    known = [job_id for job_id in job_ids if job_id]
+    return f"{kind}:{':'.join(known)}" if known else None
+
+
+def _script(name: str) -> list[str]:
+    return [sys.executable, str(REPOSITORY / "jobs" / f"{name}.py")]
+
+
+def _parse(argv: list[str]) -> tuple[Arguments, list[str]]:
+    """What is said to this command, and what is left for jobs/train.py."""
+    arguments, left = tyro.cli(Arguments, args=argv, return_unknown_args=True)
+    return arguments, left
+
+
+if __name__ == "__main__":
+    run_command(lambda: main(*_parse(sys.argv[1:])))

@@ -1,0 +1,129 @@
+"""A whole study from one command: on this machine, and as a graph of jobs on a real SLURM."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mcn.root import REPOSITORY
+from slurm.states.judgement import FINAL_STATES
+from slurm.testbed import Testbed
+from tests.slurm_cluster import empty_queue, queue, wait_until
+from tests.stores import SECONDS_PER_CLIP, write_stores
+
+pytestmark = pytest.mark.slow
+
+NUM_VIDEOS, CLIPS_PER_VIDEO = 4, 5
+SIZES = {
+    "batch-size": 8,
+    "clips-per-video": 4,
+    "stage1-epochs": 2,
+    "stage2-epochs": 1,
+    "embedding-dim": 16,
+    "reconstruction-dim": 8,
+    "clusters": 6,
+    "queue-size": 64,
+}
+RUNS = {"AV_T-seed0", "AV_T-seed1", "AVT-seed0", "AVT-seed1"}
+
+
+def write_root(root: Path) -> Path:
+    """Stores to train on, and a benchmark with stores of its own."""
+    write_stores(root / "store")
+    benchmark = root / "benchmarks" / "youcook2"
+    write_stores(
+        benchmark / "store", num_videos=NUM_VIDEOS, clips_per_video=CLIPS_PER_VIDEO, seed=1
+    )
+    lines = [
+        f"{SECONDS_PER_CLIP * clip},{SECONDS_PER_CLIP * (clip + 1)},step {clip},video1-{video:03d}"
+        for video in range(NUM_VIDEOS)
+        for clip in range(CLIPS_PER_VIDEO)
+    ]
+    header = "start,end,text,video_id"
+    (benchmark / "validation_youcook.csv").write_text("\n".join([header, *lines]) + "\n")
+    return root
+
+
+def study(root: Path, *options: str) -> str:
+    command = [sys.executable, str(REPOSITORY / "jobs" / "study.py"), "--root", str(root)]
+    sizes = [word for name, value in SIZES.items() for word in (f"--{name}", str(value))]
+    rows = ["--stages", "AV_T,AVT", "--seeds", "0,1", "--device", "cpu", "--cpus-per-task", "1"]
+    done = subprocess.run(
+        [*command, *rows, *sizes, *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def runs_of(root: Path) -> set[str]:
+    return {path.parent.name for path in root.glob("runs/*/results.json")}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_root(tmp_path / "data")
+
+
+def test_a_study_on_this_machine_ends_with_one_table_and_does_nothing_twice(root: Path) -> None:
+    first = study(root, "--cluster", "debug")
+    assert runs_of(root) == RUNS
+    table = (root / "report" / "study" / "report.md").read_text()
+    assert "AV\\_T (audio and video, then text, 2 seeds)" in table
+    assert "AVT (all three at once, 2 seeds)" in table
+    assert "trained, " in first
+    checkpoints = {path: path.stat().st_mtime_ns for path in root.glob("runs/*/checkpoints/*")}
+    again = study(root, "--cluster", "debug")
+    assert again.count("trained and evaluated already") == len(RUNS)
+    assert {p: p.stat().st_mtime_ns for p in root.glob("runs/*/checkpoints/*")} == checkpoints
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [(["--stages", "AV_X"], "'AV_X' is none of"), (["--seeds", "a"], "a: w")],
+)
+def test_an_order_or_a_seed_that_is_none_is_named(
+    root: Path, wrong: list[str], complaint: str
+) -> None:
+    command = [sys.executable, str(REPOSITORY / "jobs" / "study.py"), "--root", str(root), *wrong]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
+@pytest.fixture
+def testbed(slurm_cluster: Testbed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Testbed]:
+    for name, value in slurm_cluster.environment().items():
+        monkeypatch.setenv(name, value)
+    yield slurm_cluster
+    empty_queue(slurm_cluster)
+
+
+def waiting(testbed: Testbed) -> list[str]:
+    return [job for job, state in queue(testbed).items() if state not in FINAL_STATES]
+
+
+def test_a_study_is_one_graph_of_jobs_and_only_what_is_missing_is_submitted_again(
+    testbed: Testbed, root: Path
+) -> None:
+    scripts = study(root, "--cluster", "slurm", "--dry-run")
+    assert scripts.count("#!/bin/bash") == 2 * len(RUNS) + 1
+    assert "--dependency=afterok:ID_OF_train-AV_T-seed0" in scripts
+    assert waiting(testbed) == []
+
+    study(root, "--cluster", "slurm", "--sbatch", "begin", "now+1hour")
+    assert len(waiting(testbed)) == 2 * len(RUNS) + 1
+    again = study(root, "--cluster", "slurm")
+    assert again.count("in the queue already") == 2 * len(RUNS) + 1
+    assert len(waiting(testbed)) == 2 * len(RUNS) + 1
+    empty_queue(testbed)
+
+    study(root, "--cluster", "slurm")
+    wait_until(lambda: waiting(testbed) == [], "the study is over")
+    assert runs_of(root) == RUNS
+    assert (root / "report" / "study" / "report.md").exists()
+
+    (root / "runs" / "AVT-seed1" / "results.json").unlink()
+    answer = study(root, "--cluster", "slurm", "--sbatch", "begin", "now+1hour")
+    assert answer.count("submitted a job") == 2  # that evaluation, and the table
