@@ -33,9 +33,9 @@ class Arguments:
     config: OmitArgPrefixes[TrainConfig]
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
     features: OmitArgPrefixes[Features] = field(default_factory=Features)
-    preset: Literal["default", "paper", "demo"] = "default"
-    """Where the defaults come from: default has the user's, paper those of the publication, demo
-    those for a corpus of dozens of videos."""
+    preset: Literal["default", "paper", "published", "demo"] = "default"
+    """Where the defaults come from: default has the user's, paper the sizes of the publication,
+    published also what its code does wrong, demo those for a corpus of dozens of videos."""
     root: Path | None = None
     """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
     run: str | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor
 
 from mcn.losses import cluster_loss, mms_loss, products
@@ -74,6 +74,21 @@ def fuse(
     return total / count.clamp(min=1)[:, None], count > 0
 
 
+def overlapping_clips(
+    video_numbers: Int64[Tensor, " clips"], seconds: Float64[Tensor, "clips 2"]
+) -> Bool[Tensor, "clips clips"]:
+    """Which clips share a part of a video with which others; none with itself.
+
+    To call them negatives of each other would be to call the same thing different. Clips that
+    only touch do not overlap.
+    """
+    start, end = seconds.unbind(dim=1)
+    starts_before_end = start[:, None] < end[None, :]
+    overlapping = starts_before_end & starts_before_end.T
+    overlapping &= video_numbers[:, None] == video_numbers[None, :]
+    return overlapping.fill_diagonal_(False)
+
+
 def mcn_terms(
     objective: Objective,
     encoded: dict[Modality, Encoded],
@@ -82,12 +97,26 @@ def mcn_terms(
     *,
     margin: float,
     temperature: float,
+    not_negatives: Bool[Tensor, "clips clips"] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
-    """Every term of MCN's loss by name, unweighted; clips count only where they have the input."""
+    """Every term of MCN's loss by name, unweighted; clips count only where they have the input.
+
+    Args:
+        objective: Of the stage.
+        encoded: All clips of the batch.
+        has: Which of them have the modality.
+        clusters: Their targets, once there are any.
+        margin: Of the contrastive and the clustering loss.
+        temperature: Divides all similarities.
+        not_negatives: Pairs of clips that are not held against each other in the contrastive
+            loss, with False on the diagonal.
+    """
     terms: dict[str, Tensor] = {}
     for left, right in objective.pairs:
         both = has[left] & has[right]
         similarity = products(encoded[left].embeddings[both], encoded[right].embeddings[both])
+        if not_negatives is not None:
+            similarity = similarity.masked_fill(not_negatives[both][:, both], -torch.inf)
         if len(similarity):
             terms[f"loss/mms/{left}-{right}"] = mms_loss(similarity / temperature, margin=margin)
     for modality in objective.trained:

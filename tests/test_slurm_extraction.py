@@ -181,8 +181,9 @@ def test_of_two_tasks_with_the_same_shard_one_seals_it_and_the_other_is_refused(
     def has_ended() -> bool:
         """Whether the second has; the first goes on slowly until then."""
         first.let_go()
-        time.sleep(0.1)
+        time.sleep(0.05)
         os.kill(first.worker, signal.SIGSTOP)
+        time.sleep(0.95)
         return any(e.kind == "ended" and e.job_id == f"{second}_0" for e in first.events)
 
     wait_until(has_ended, "the second task has ended")
@@ -193,6 +194,6 @@ def test_of_two_tasks_with_the_same_shard_one_seals_it_and_the_other_is_refused(
     statuses = {e.job_id: e.status for e in first.events if e.kind == "ended"}
     assert statuses == {first.job: 0, f"{second}_0": 1}
     assert "error: " in first.submission.log(0).read_text()
-    assert "holds" in first.submission.log(0).read_text()
+    assert "is writing it" in first.submission.log(0).read_text()
     assert (first.root / SHARD).read_bytes() == (undisturbed / SHARD).read_bytes()
     empty_queue(slurm_cluster)

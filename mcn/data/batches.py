@@ -2,10 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from mcn.modality import Modality
@@ -31,6 +32,10 @@ class ClipBatch:
     """Clips side by side; where a modality is missing its rows are zero and `has` says so."""
 
     video_ids: list[str]
+    video_numbers: Int64[Tensor, " clips"]
+    """The same for clips of the same video, on whatever rank."""
+    seconds: Float64[Tensor, "clips 2"]
+    """Start and end in the video."""
     video: Float[Tensor, "clips video_dim"]
     audio: Float[Tensor, "clips audio_dim"]
     words: Float[Tensor, "clips words word_dim"]
@@ -52,6 +57,8 @@ class ClipBatch:
         """The same batch on another device."""
         return ClipBatch(
             self.video_ids,
+            self.video_numbers.to(device, non_blocking=True),
+            self.seconds.to(device, non_blocking=True),
             self.video.to(device, non_blocking=True),
             self.audio.to(device, non_blocking=True),
             self.words.to(device, non_blocking=True),
@@ -87,6 +94,10 @@ def collate(clips: list[Clip], dims: dict[Modality, int], *, max_words: int) -> 
     }
     return ClipBatch(
         video_ids=[clip.video_id for clip in clips],
+        video_numbers=_numbers([clip.video_id for clip in clips]),
+        seconds=torch.tensor(
+            [(clip.start_seconds, clip.end_seconds) for clip in clips], dtype=torch.float64
+        ).view(len(clips), 2),
         video=features["video"],
         audio=features["audio"],
         words=features["text"],
@@ -100,6 +111,14 @@ def collate(clips: list[Clip], dims: dict[Modality, int], *, max_words: int) -> 
             for modality, finite in is_finite.items()
         },
     )
+
+
+def _numbers(video_ids: list[str]) -> Int64[Tensor, " clips"]:
+    number = {
+        video_id: int.from_bytes(blake2b(video_id.encode(), digest_size=8).digest(), signed=True)
+        for video_id in set(video_ids)
+    }
+    return torch.tensor([number[video_id] for video_id in video_ids], dtype=torch.int64)
 
 
 def _zero_not_finite(rows: Float[Tensor, "clips ..."]) -> Bool[Tensor, " clips"]:

@@ -35,10 +35,16 @@ class ClipReader:
         start_seconds: float,
         end_seconds: float,
         words: np.ndarray | None,
+        *,
+        audio_end_seconds: float | None = None,
     ) -> Clip:
-        """Video max-pooled and audio averaged over the clip, as MCN pools them."""
+        """Video max-pooled and audio averaged over the clip, as MCN pools them.
+
+        Audio may end before the clip does.
+        """
         video = self._rows("video", video_id, start_seconds, end_seconds)
-        audio = self._rows("audio", video_id, start_seconds, end_seconds)
+        audio_end = end_seconds if audio_end_seconds is None else audio_end_seconds
+        audio = self._rows("audio", video_id, start_seconds, audio_end)
         return Clip(
             video_id=video_id,
             start_seconds=start_seconds,

@@ -6,13 +6,17 @@ share of the same batches.
 
 import zlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from torch.utils.data import Dataset
 
+from mcn.data.audio_window import AudioWindow, audio_end, lose_sound_at_start
 from mcn.data.batches import Clip, ClipBatch, collate
 from mcn.data.clip_reader import ClipReader
 from mcn.data.clips import grow_caption_range
+
+ClipDraws = Literal["distinct", "repeated"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,8 @@ class Sampling:
     min_clip_seconds: float
     max_words: int
     shuffled_captions: bool
+    clip_draws: ClipDraws = "distinct"
+    audio_window: AudioWindow = "clip"
 
 
 class TrainingBatches(Dataset[ClipBatch]):
@@ -70,20 +76,31 @@ class TrainingBatches(Dataset[ClipBatch]):
         return self._order[1]
 
     def _clips(self, video_id: str, epoch: int) -> list[Clip]:
-        """Clips around captions drawn without repetition, each grown to its least length."""
+        """Clips around captions, each grown to its least length."""
         source = self.captions_of[video_id]
         spans = self.reader.stores["text"].spans(source)
         starts, ends = spans["start_seconds"].tolist(), spans["end_seconds"].tolist()
         own_seed = [self.sampling.seed, epoch, zlib.crc32(video_id.encode())]
-        drawn = np.random.default_rng(own_seed).permutation(len(spans))
         clips = []
-        for caption in sorted(drawn[: self.sampling.clips_per_video]):
+        for caption in sorted(self._draw(len(spans), np.random.default_rng(own_seed))):
             first, stop = grow_caption_range(
                 starts, ends, int(caption), min_seconds=self.sampling.min_clip_seconds
             )
             words = self.reader.caption_words(source, first, stop)
-            clips.append(self.reader.read(video_id, starts[first], ends[stop - 1], words))
+            clips.append(self._read(video_id, starts[first], ends[stop - 1], words))
         return clips
+
+    def _draw(self, num_captions: int, generator: np.random.Generator) -> np.ndarray:
+        most = self.sampling.clips_per_video
+        if self.sampling.clip_draws == "repeated":
+            return generator.choice(num_captions, size=most if num_captions else 0)
+        return generator.permutation(num_captions)[:most]
+
+    def _read(self, video_id: str, start: float, end: float, words: np.ndarray | None) -> Clip:
+        window = self.sampling.audio_window
+        heard_until = audio_end(start, end, window)
+        clip = self.reader.read(video_id, start, end, words, audio_end_seconds=heard_until)
+        return lose_sound_at_start(clip) if window == "published" else clip
 
 
 def derangement(video_ids: list[str], *, seed: int) -> dict[str, str]:

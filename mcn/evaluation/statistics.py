@@ -72,14 +72,14 @@ def recall_interval(
         resamples: How often the groups are drawn.
         seed: Decides the draws.
     """
-    group_of_query = _number_groups(len(hits), groups)
+    group_of_query = number_groups(len(hits), groups)
     sizes = np.bincount(group_of_query)
     num_hits = np.bincount(group_of_query, weights=hits)
     share = float(hits.mean())
     rarer = min(np.count_nonzero(num_hits), np.count_nonzero(num_hits < sizes))
     if rarer < FEWEST_GROUPS_WITH_EACH:
         return _wilson_interval(share, _worth_in_queries(num_hits, sizes))
-    return _bootstrap_interval(
+    return bootstrap_interval(
         share, lambda counts: (counts @ num_hits) / (counts @ sizes), len(sizes), resamples, seed
     )
 
@@ -99,7 +99,7 @@ def median_rank_interval(
         resamples: How often the groups are drawn.
         seed: Decides the draws.
     """
-    group_of_query = _number_groups(len(ranks), groups)
+    group_of_query = number_groups(len(ranks), groups)
     order = np.argsort(ranks, kind="stable")
     ascending, group_of_ascending = ranks[order] + 1.0, group_of_query[order]
 
@@ -112,7 +112,7 @@ def median_rank_interval(
         return middle
 
     value = float(np.median(ascending))
-    return _bootstrap_interval(value, medians, int(group_of_query.max()) + 1, resamples, seed)
+    return bootstrap_interval(value, medians, int(group_of_query.max()) + 1, resamples, seed)
 
 
 def against_chance(interval: Interval, chance: float) -> Verdict:
@@ -124,7 +124,7 @@ def against_chance(interval: Interval, chance: float) -> Verdict:
     return "not told from chance"
 
 
-def _number_groups(num_queries: int, groups: Sequence[str] | None) -> Int[np.ndarray, " queries"]:
+def number_groups(num_queries: int, groups: Sequence[str] | None) -> Int[np.ndarray, " queries"]:
     """Number of each query's group; each query its own where there are too few to draw from."""
     if num_queries == 0:
         raise ValueError("no query, and so no interval: the benchmark has no clip")
@@ -136,7 +136,7 @@ def _number_groups(num_queries: int, groups: Sequence[str] | None) -> Int[np.nda
     return np.arange(num_queries) if len(names) < FEWEST_GROUPS else numbers
 
 
-def _bootstrap_interval(
+def bootstrap_interval(
     value: float,
     statistic: Callable[[Int[np.ndarray, "resamples groups"]], Float[np.ndarray, " resamples"]],
     num_groups: int,
@@ -144,14 +144,14 @@ def _bootstrap_interval(
     seed: int,
 ) -> Interval:
     """Percentile interval of a statistic of how often each group was drawn."""
-    chunks = _draw_groups(num_groups, resamples, np.random.default_rng(seed))
+    chunks = draw_groups(num_groups, resamples, np.random.default_rng(seed))
     outcomes = np.concatenate([statistic(counts) for counts in chunks])
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(outcomes, [tail, 1 - tail])
     return Interval(value, float(low), float(high))
 
 
-def _draw_groups(
+def draw_groups(
     num_groups: int, resamples: int, rng: np.random.Generator
 ) -> Iterator[Int[np.ndarray, "resamples groups"]]:
     """How often each group is drawn in each resample, a few resamples at a time."""

@@ -54,7 +54,8 @@ class ClipEmbeddings:
 
 def load_model(checkpoint: Checkpoint) -> Mcn:
     """The model of a checkpoint, ready to embed."""
-    model = Mcn(McnDims(**checkpoint.meta["dims"]))
+    meta = checkpoint.meta
+    model = Mcn(McnDims(**meta["dims"]), has_unit_length=meta.get("has_unit_length", True))
     model.load_state_dict(checkpoint.part("model"))
     return model.eval()
 

@@ -28,7 +28,7 @@ class Encoded(NamedTuple):
     """One modality of a batch in the joint space, and what its decoder makes of it."""
 
     embeddings: Float[Tensor, "clips dim"]
-    """Of unit length."""
+    """Of unit length, unless the model leaves them as projected."""
     reconstruction_error: Float[Tensor, " clips"]
     """Mean squared error over the dimensions of the features."""
 
@@ -77,9 +77,21 @@ class TextEncoder(nn.Module):
 class Mcn(nn.Module):
     """Encoders and decoders of all modalities; a stage uses those it names."""
 
-    def __init__(self, dims: McnDims) -> None:
+    def __init__(
+        self, dims: McnDims, *, has_unit_length: bool = True, target_learns: bool = False
+    ) -> None:
+        """By default with what is right; the publication has both the other way round.
+
+        Args:
+            dims: Sizes.
+            has_unit_length: Whether embeddings are brought to unit length.
+            target_learns: Whether the reconstruction error moves its target too, which then
+                learns to be small.
+        """
         super().__init__()
         self.dims = dims
+        self.has_unit_length = has_unit_length
+        self.target_learns = target_learns
         self.encoders = nn.ModuleDict(
             {"video": VideoEncoder(dims), "audio": AudioEncoder(dims), "text": TextEncoder(dims)}
         )
@@ -116,8 +128,11 @@ class Mcn(nn.Module):
         projected, target = self.encoders[modality](batch)
         # In float32, since squares of half-precision numbers overflow early; a projection of zero
         # has no direction, and the bound keeps its gradient small.
-        embeddings = F.normalize(projected.float(), dim=1, eps=1e-6)
+        embeddings = projected.float()
+        if self.has_unit_length:
+            embeddings = F.normalize(embeddings, dim=1, eps=1e-6)
         rebuilt = self.decoders[modality](embeddings)
-        # Detached: a target that learns would only learn to be small.
-        error = (rebuilt.float() - target.detach().float()).square().mean(dim=1)
+        if not self.target_learns:
+            target = target.detach()
+        error = (rebuilt.float() - target.float()).square().mean(dim=1)
         return Encoded(embeddings, error)

@@ -29,12 +29,19 @@ class Clusterer:
         seed: int,
         engine: EngineName,
         device: torch.device,
+        has_unit_length: bool = True,
     ) -> None:
+        """Clusters by cosine in any case.
+
+        Centroids have unit length, or without `has_unit_length` are means of rows as they come,
+        as published.
+        """
         self.clusters = clusters
         self.refit_every_steps = refit_every_steps
         self.seed = seed
         self.engine: EngineName = engine
         self.device = device
+        self.has_unit_length = has_unit_length
         self.queue = FeatureQueue(queue_size, dim, device=device)
         self.centroids: Tensor | None = None
         self.steps_since_fit = 0
@@ -47,8 +54,9 @@ class Clusterer:
     ) -> Clusters | None:
         """Take a batch into the queue; None until the queue holds enough clips to cluster."""
         self.health = {}
-        rows = F.normalize(fused.detach().float(), dim=1)
-        self.queue.push(rows[present])
+        rows = fused.detach().float()
+        directions = F.normalize(rows, dim=1)
+        self.queue.push((directions if self.has_unit_length else rows)[present])
         held = self.queue.filled()
         if len(held) < self.clusters:
             return None
@@ -56,7 +64,7 @@ class Clusterer:
             self.centroids = self._fit(held)
             self.steps_since_fit = 0
         self.steps_since_fit += 1
-        nearest = (rows @ self.centroids.T).argmax(dim=1)
+        nearest = (directions @ F.normalize(self.centroids, dim=1).T).argmax(dim=1)
         return Clusters(self.centroids, torch.where(present, nearest, -1))
 
     def _fit(self, held: Float[Tensor, "rows dim"]) -> Float[Tensor, "clusters dim"]:
@@ -77,7 +85,10 @@ class Clusterer:
             self.health["clustering/nmi"] = normalized_mutual_information(
                 fitted.first_assignments, fitted.assignments
             )
-        return fitted.centroids
+        if self.has_unit_length:
+            return fitted.centroids
+        members = F.one_hot(fitted.assignments, self.clusters).T.to(held.dtype)
+        return members @ held / members.sum(dim=1, keepdim=True)
 
     def state(self) -> dict[str, Tensor]:
         """All of it as tensors; the queue as far as it is filled."""

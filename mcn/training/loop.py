@@ -92,6 +92,8 @@ class _Loop:
             min_clip_seconds=config.min_clip_seconds,
             max_words=config.max_words,
             shuffled_captions=config.control == "shuffled-captions",
+            clip_draws=config.clip_draws,
+            audio_window=config.audio_window,
         )
         self.batches = TrainingBatches(reader, sampling, rank=rank(), world_size=world_size())
         self.stage_lengths = [n * self.batches.steps_per_epoch for n in config.epochs]
@@ -156,7 +158,12 @@ class _Loop:
             embedding=config.embedding_dim,
             reconstruction=config.reconstruction_dim,
         )
-        self.model = Mcn(dims).to(self.device)
+        model = Mcn(
+            dims,
+            has_unit_length=config.similarity == "cosine",
+            target_learns=config.reconstruction_target == "attached",
+        )
+        self.model = model.to(self.device)
         if saved is None:
             set_input_statistics(self.model, self.batches, num_batches=config.statistics_batches)
             return
@@ -200,5 +207,6 @@ class _Loop:
             "stage": stage,
             "skipped_in_a_row": guard.skipped_in_a_row,
             "dims": asdict(self.model.dims),
+            "has_unit_length": self.model.has_unit_length,
         }
         save_checkpoint(self.run.last, Checkpoint(tensors, meta))

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mcn.data.batches import ClipBatch
-from mcn.modality import Modality
+from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Encoded, Mcn
-from mcn.objectives import Clusters, Objective, fuse, mcn_terms
+from mcn.objectives import Clusters, Objective, fuse, mcn_terms, overlapping_clips
 from mcn.training.checkpoint import load_optimizer, optimizer_tensors
 from mcn.training.clusterer import Clusterer
 from mcn.training.config import TrainConfig
@@ -60,7 +60,9 @@ class StageTrainer:
             seed=config.seed,
             engine=config.kmeans_engine,
             device=self.device,
+            has_unit_length=model.has_unit_length,
         )
+        self.clustered = objective.modalities if config.clustered == "all" else objective.clustered
         # Looking for unused parameters keeps DDP from ordering its buckets anew after the first
         # step: with more than two ranks a sum depends on its place, and a resumed run would differ.
         self.encode = (
@@ -87,7 +89,8 @@ class StageTrainer:
         local = self._encode(self.encode, batch)
         encoded, has = self._gather(local, batch)
         clusters = self._cluster(encoded, has)
-        terms = self._terms(encoded, has, clusters)
+        overlapping = self._overlapping(batch)
+        terms = self._terms(encoded, has, clusters, overlapping)
         if not terms:
             return self._nothing_to_learn(batch, lr)
         loss = torch.stack([*self._weighted(terms).values(), *self._idle(local, terms)]).sum()
@@ -98,7 +101,7 @@ class StageTrainer:
         if is_sound:
             self.optimizer.step()
             return StepResult(lr, values[0], measured, num_kept_out, fault=None)
-        fault = self._find_fault(batch, has, clusters)
+        fault = self._find_fault(batch, has, clusters, overlapping)
         return StepResult(lr, values[0], measured, num_kept_out, fault)
 
     def state(self) -> dict[str, Tensor]:
@@ -133,30 +136,41 @@ class StageTrainer:
     def _cluster(
         self, encoded: dict[Modality, Encoded], has: dict[Modality, Tensor]
     ) -> Clusters | None:
-        fused, present = fuse(encoded, has, self.objective.clustered)
+        fused, present = fuse(encoded, has, self.clustered)
         # Once in the queue, a row that is not finite would be there for many steps.
         return self.clusterer(fused, present & fused.detach().sum(dim=1).isfinite())
+
+    def _overlapping(self, batch: ClipBatch) -> Tensor | None:
+        if self.config.overlapping_clips == "negatives":
+            return None
+        return overlapping_clips(gather(batch.video_numbers), gather(batch.seconds))
 
     def _terms(
         self,
         encoded: dict[Modality, Encoded],
         has: dict[Modality, Tensor],
         clusters: Clusters | None,
+        overlapping: Tensor | None,
     ) -> dict[str, Tensor]:
-        margin, temperature = self.config.margin, self.config.temperature
         return mcn_terms(
-            self.objective, encoded, has, clusters, margin=margin, temperature=temperature
+            self.objective,
+            encoded,
+            has,
+            clusters,
+            margin=self.config.margin,
+            temperature=self.config.temperature,
+            not_negatives=overlapping,
         )
 
     def _weighted(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """Contrastive terms are summed as in MCN; the others are means over their modalities."""
         kinds = [name.split("/")[1] for name in terms]
+        is_mean = self.config.term_weights == "mean"
+        shares = {kind: kinds.count(kind) if is_mean else len(MODALITIES) for kind in kinds}
         weights = {
             "mms": self.config.contrastive_weight,
-            "cluster": self.config.cluster_weight / max(1, kinds.count("cluster")),
-            "reconstruction": (
-                self.config.reconstruction_weight / max(1, kinds.count("reconstruction"))
-            ),
+            "cluster": self.config.cluster_weight / shares.get("cluster", 1),
+            "reconstruction": self.config.reconstruction_weight / shares.get("reconstruction", 1),
         }
         return {
             name: weights[kind] * term
@@ -186,11 +200,15 @@ class StageTrainer:
         return numbers[:-2], int(numbers[-1]), numbers[-2] == 0
 
     def _find_fault(
-        self, batch: ClipBatch, has: dict[Modality, Tensor], clusters: Clusters | None
+        self,
+        batch: ClipBatch,
+        has: dict[Modality, Tensor],
+        clusters: Clusters | None,
+        overlapping: Tensor | None,
     ) -> Fault:
         local = self._encode(self.model, batch)
         encoded, _ = self._gather(local, batch)
-        terms = self._weighted(self._terms(encoded, has, clusters))
+        terms = self._weighted(self._terms(encoded, has, clusters, overlapping))
         return find_fault(self.model, batch, local, terms, self.device)
 
     def _nothing_to_learn(self, batch: ClipBatch, lr: float) -> StepResult:
