@@ -6,7 +6,7 @@ import sys
 from submitit.slurm.slurm import SlurmExecutor
 
 from slurm.environment import STOPPED_EARLY
-from slurm.submission import Submission
+from slurm.submission import Manifest, Submission
 
 # When the first process of a job has ended, the others have so long to follow.
 SECONDS_TO_FOLLOW = 60
@@ -22,17 +22,23 @@ fi
 exit $status"""
 
 
-def sbatch_script(submission: Submission, chunk: int) -> str:
-    """A bash script with #SBATCH lines for one array of a submission, or for its one job."""
+def sbatch_script(submission: Submission, chunk: int, *, after: str | None = None) -> str:
+    """A bash script with #SBATCH lines for one array of a submission, or for its one job.
+
+    Args:
+        submission: What its tasks read.
+        chunk: Which of its arrays.
+        after: Jobs to wait for, in the notation of sbatch.
+    """
     manifest = submission.manifest
     resources, shape = manifest.resources, manifest.shape
     first, stop = manifest.chunks[chunk]
     log = submission.slurm_log("%A_%a" if manifest.is_array else "%j")
     further = {"comment": submission.comment(chunk), "requeue": True, **resources.sbatch}
     if manifest.is_array:
-        throttle = f"%{shape.max_running}" if shape.max_running else ""
+        throttle = f"%{share_of(shape.max_running, manifest, chunk)}" if shape.max_running else ""
         further["array"] = f"0-{stop - first - 1}{throttle}"
-    if shape.dependency:
+    if after:
         further["kill-on-invalid-dep"] = "yes"
     executor = SlurmExecutor(submission.path / "slurm")
     executor.update_parameters(
@@ -49,7 +55,7 @@ def sbatch_script(submission: Submission, chunk: int) -> str:
         nodes=shape.nodes,
         ntasks_per_node=shape.tasks_per_node,
         gpus_per_node=shape.gpus_per_node or resources.gpus_per_task or None,
-        dependency=shape.dependency,
+        dependency=after,
         wckey=None,
         setup=[*resources.setup, "trap : TERM USR2"],
         teardown=REQUEUE.splitlines(),
@@ -66,3 +72,12 @@ def sbatch_script(submission: Submission, chunk: int) -> str:
     ]
     task = [sys.executable, "-m", "slurm.task", str(submission.path), str(chunk)]
     return str(executor._make_submission_file_text(shlex.join([*srun, *task]), ""))
+
+
+def share_of(max_running: int, manifest: Manifest, chunk: int) -> int:
+    """How many tasks of one array may run at once, so that all arrays together keep the bound.
+
+    At least one; where there are more arrays than tasks that may run, some have to wait for others.
+    """
+    share, rest = divmod(max_running, len(manifest.chunks))
+    return max(1, share + (chunk < rest))

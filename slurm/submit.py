@@ -108,7 +108,8 @@ def print_scripts(folder: StepFolder, manifest: Manifest) -> None:
     for chunk, (first, stop) in enumerate(split.chunks):
         shards = f", shards {split.indices[first]} to {split.indices[stop - 1]}"
         print(f"# {manifest.step}{shards if manifest.is_array else ''}")
-        print(sbatch_script(submission, chunk))
+        before = [f"ID_OF_ARRAY_{number}" for number in range(chunk)]
+        print(sbatch_script(submission, chunk, after=_after(split, before)))
 
 
 def chunks(num_tasks: int, size: int) -> tuple[tuple[int, int], ...]:
@@ -150,7 +151,7 @@ def _submit_chunks(submission: Submission) -> list[str]:
     job_ids: list[str] = []
     for chunk, (first, _) in enumerate(manifest.chunks):
         path = submission.script(chunk)
-        replace_text(path, sbatch_script(submission, chunk))
+        replace_text(path, sbatch_script(submission, chunk, after=_after(manifest, job_ids)))
         try:
             job_id = _sbatch(str(path))
         except SlurmError as error:
@@ -163,6 +164,14 @@ def _submit_chunks(submission: Submission) -> list[str]:
         f"{submission.step_folder}"
     )
     return job_ids
+
+
+def _after(manifest: Manifest, job_ids: Sequence[str]) -> str | None:
+    """What the next array waits for: where fewer tasks may run than there are arrays, for one."""
+    most = manifest.shape.max_running
+    if most is not None and most <= len(job_ids):
+        return f"afterany:{job_ids[-most]}"
+    return manifest.shape.dependency
 
 
 def _sbatch(path: str) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -126,7 +127,7 @@ def test_a_dry_run_prints_the_scripts_and_leaves_nothing(testbed: Testbed, tmp_p
     root = text_root(tmp_path / "data", num_videos=7)
     printed = extract(root, "--array", "0-6%3", "--dry-run", "--partition", "high", "--qos", "fast")
     assert printed.count("#!/bin/bash") == 2
-    assert "#SBATCH --array=0-4%3\n" in printed and "#SBATCH --array=0-1%3\n" in printed
+    assert "#SBATCH --array=0-4%2\n" in printed and "#SBATCH --array=0-1%1\n" in printed
     assert "#SBATCH --partition=high\n" in printed and "#SBATCH --qos=fast\n" in printed
     assert waiting(testbed) == []
     assert not root.logs.exists()
@@ -286,11 +287,54 @@ SAVE_WHEN_ASKED = f"""
 import signal, sys, time
 def stop(*_):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     sys.exit({STOPPED_EARLY})
 signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGUSR2, stop)
 print("ready", flush=True)
 time.sleep(600)
 """
+
+
+def test_a_task_that_the_site_would_cancel_to_make_room_comes_back(
+    testbed: Testbed, folder: StepFolder
+) -> None:
+    resources = Resources(cpus_per_task=1, jitter_seconds=0, partition="lowc")
+    code = f"import os\nif 'SLURM_RESTART_COUNT' not in os.environ:\n{indent(SAVE_WHEN_ASKED, ' ')}"
+    (job,) = submit(folder, manifest_of(folder, python(code), [0], resources=resources))
+    submission = folder.submissions()[0]
+    wait_until(
+        lambda: submission.log(0).exists() and "ready" in submission.log(0).read_text(), "it runs"
+    )
+    other = testbed.preempt(f"{job}_0")
+    wait_until(lambda: read_events(submission.marker(0))[-1].kind == "ended", "it has saved")
+    testbed.run(["scancel", other])
+    wait_until(
+        lambda: read_events(submission.marker(0))[-1].status == 0, "its second start is over"
+    )
+
+
+@pytest.mark.parametrize("max_running", [2, 4])
+def test_all_arrays_together_run_no_more_tasks_than_were_asked_for(
+    testbed: Testbed, folder: StepFolder, tmp_path: Path, max_running: int
+) -> None:
+    (tmp_path / "running").mkdir()
+    code = f"""
+import os, pathlib, time
+folder = pathlib.Path({str(tmp_path / "running")!r})
+mine = folder / os.environ["TASK_INDEX"]
+mine.touch()
+print(len(list(folder.iterdir())))
+time.sleep(0.3)
+mine.unlink()
+"""
+    shape = Shape(max_running=max_running)
+    job_ids = submit(folder, manifest_of(folder, python(code), range(12), shape=shape))
+    assert len(job_ids) == 3
+    wait_for_shards(folder, range(12))
+    counts = [int(path.read_text().split()[-1]) for path in folder.path.glob("*.log")]
+    assert len(counts) == 12
+    assert max(counts) <= max_running
 
 
 def test_a_cancelled_task_saves_and_does_not_come_back(
