@@ -111,6 +111,7 @@ def launch_job(step: Step, target: Target, shape: Shape, *, here: Callable[[], N
 def _manifest(
     step: Step, indices: tuple[int, ...], target: Target, shape: Shape, *, is_array: bool
 ) -> Manifest:
+    on_slurm = target.kind == "slurm"
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return Manifest(
         step=step.folder.path.name,
@@ -122,7 +123,7 @@ def _manifest(
         is_array=is_array,
         resources=target.resources,
         shape=shape,
-        jitter_seconds=target.resources.jitter_seconds if target.kind == "slurm" else 0.0,
+        jitter_seconds=target.resources.jitter_seconds if is_array and on_slurm else 0.0,
         user=getpass.getuser(),
         submitted_at=time.time(),
     )

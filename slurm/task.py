@@ -13,13 +13,14 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from slurm.environment import Place, Task
+from slurm.environment import STOPPED_EARLY, Place, Task
 from slurm.marker import BEGAN, ENDED, SIGNALLED, Event, append_event
 from slurm.rendezvous import meet
 from slurm.submission import Submission
@@ -49,12 +50,14 @@ class _Keeper:
         self.index = index
         self.place = place
         self.child: subprocess.Popen[bytes] | None = None
-        self.signalled = 0
+        self.told = threading.Event()
+        self.signal = 0
 
     def forward(self, number: int, frame: FrameType | None) -> None:
-        if not self.signalled:
+        if not self.told.is_set():
             self.note(SIGNALLED, signal_name=signal.Signals(number).name)
-        self.signalled = number
+        self.signal = number
+        self.told.set()
         if self.child is not None:
             self.child.send_signal(number)
 
@@ -62,14 +65,14 @@ class _Keeper:
         """Start the command and wait for it; negative where a signal ended it."""
         manifest, place = self.submission.manifest, self.place
         if place.num_ranks == 1:
-            time.sleep(random.Random(place.job_id).uniform(0, manifest.jitter_seconds))
+            self.told.wait(random.Random(place.job_id).uniform(0, manifest.jitter_seconds))
         task = Task(self.index, place.owner, self.submission.progress(self.index))
         ranks = meet(self.submission.path / "rendezvous", place)
         environment = os.environ | manifest.environment | task.to_environment() | ranks
         with self.submission.log(self.index, rank=place.rank).open("ab", buffering=0) as log:
             log.write(self._headline().encode())
-            if self.signalled:
-                return -self.signalled
+            if self.told.is_set():
+                return STOPPED_EARLY
             self.child = subprocess.Popen(
                 manifest.command,
                 cwd=manifest.folder,
@@ -83,8 +86,8 @@ class _Keeper:
                 try:
                     return self.child.wait(timeout=SECONDS_BETWEEN_CALLS)
                 except subprocess.TimeoutExpired:
-                    if self.signalled:
-                        self.child.send_signal(self.signalled)
+                    if self.told.is_set():
+                        self.child.send_signal(self.signal)
 
     def note(self, kind: str, *, signal_name: str = "") -> None:
         """Put an event of this moment into the marker; the first rank speaks for all."""

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,19 @@ sys.exit({STOPPED_EARLY})
     assert task.returncode == STOPPED_EARLY
     kinds = [(e.kind, e.signal, e.status) for e in read_events(submission.marker(0))]
     assert kinds[1:] == [("signalled", "SIGUSR2", None), ("ended", "", STOPPED_EARLY)]
+
+
+def test_a_task_that_is_told_to_stop_before_it_began_wants_to_begin_later(
+    folder: StepFolder, tmp_path: Path
+) -> None:
+    manifest = manifest_of(folder, python(f"open({str(tmp_path / 'begun')!r}, 'w')"), [0])
+    submission = folder.begin(replace(manifest, jitter_seconds=1000))
+    command = [sys.executable, "-m", "slurm.task", str(submission.path), "0", "--place=0"]
+    with subprocess.Popen(command) as task:
+        wait_until(lambda: read_events(submission.marker(0)) != [], "the task waits for its turn")
+        task.send_signal(signal.SIGUSR2)
+    assert task.returncode == STOPPED_EARLY
+    assert not (tmp_path / "begun").exists()
 
 
 def test_the_command_does_not_outlive_its_keeper(folder: StepFolder, tmp_path: Path) -> None:
