@@ -1,5 +1,7 @@
 """One screen of all that goes on: `python jobs/status.py`, and `--watch`, `--log 42`, `--resubmit`.
 
+`--progress` shows the stages of the preparation, now and on a later day.
+
 With `--json` the same as one JSON value, whose keys stay what they are. Shards are written as SLURM
 writes them (`3,7,20-29`), times are seconds since 1970, shares lie between 0 and 1, and what nobody
 knows is null:
@@ -30,13 +32,15 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import tyro
 from rich.console import Console
+from tyro.conf import OmitArgPrefixes
 
 from jobs.command import run_command
+from mcn.data.stores import Features
 from mcn.report.lost_videos import lost_videos
 from mcn.report.runs import RunState, Throughput, run_states
 from mcn.report.runs_table import lost_videos_lines, runs_table
@@ -78,6 +82,14 @@ class Arguments:
     """Nodes not to use then, as node1,node[7-9], instead of those excluded before."""
     dry_run: bool = False
     """With --resubmit: say what would be submitted, and submit nothing."""
+    progress: bool = False
+    """Print how many videos have passed each stage, and how many will have on a later day. Each
+    look goes into logs/progress.jsonl, from which the forecast is made."""
+    until: str | None = None
+    """With --progress: the later day, as 2023-08-31; by default in a week."""
+    backtest: bool = False
+    """With --progress: how far off the forecasts were that the log would have given in the past."""
+    features: OmitArgPrefixes[Features] = field(default_factory=Features)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +110,8 @@ def main(arguments: Arguments) -> None:
         print_logs(_find_task(root, arguments, arguments.log), lines=arguments.lines)
     elif arguments.resubmit:
         _resubmit(root, arguments)
+    elif arguments.progress:
+        _show_progress(root, arguments)
     elif arguments.watch:
         watch(root, arguments)
     elif arguments.json:
@@ -221,6 +235,20 @@ def _resubmit(root: Root, arguments: Arguments) -> None:
             exclude=arguments.exclude,
             is_dry_run=arguments.dry_run,
         )
+
+
+def _show_progress(root: Root, arguments: Arguments) -> None:
+    # Its plots take half a second to import, which the screen cannot spare.
+    from mcn.report.backlog.show import show_progress
+
+    show_progress(
+        root,
+        arguments.features,
+        Console(width=_width()),
+        until=arguments.until,
+        is_backtest=arguments.backtest,
+        is_json=arguments.json,
+    )
 
 
 def _width() -> int | None:

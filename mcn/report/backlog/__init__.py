@@ -1,0 +1,1 @@
+"""How far the corpus has come, and when it will be done."""
