@@ -123,6 +123,17 @@ def test_twelve_shards_run_completely_where_an_array_has_five(
     empty_queue(testbed)
 
 
+def test_what_ended_short_is_what_array_failed_means(testbed: Testbed, tmp_path: Path) -> None:
+    root = text_root(tmp_path / "data", num_videos=6)
+    later = ("--sbatch", "begin", "now+1hour")
+    assert "submitted 3 tasks" in extract(root, "--array", "1-3", *later)
+    assert "nothing left to extract in 0 shards" in extract(root, "--array", "failed")
+    empty_queue(testbed)
+    assert "submitted 3 tasks" in extract(root, "--array", "failed", *later)
+    assert StepFolder(root.logs / "extract").submissions()[-1].manifest.indices == (1, 2, 3)
+    empty_queue(testbed)
+
+
 def test_a_dry_run_prints_the_scripts_and_leaves_nothing(testbed: Testbed, tmp_path: Path) -> None:
     root = text_root(tmp_path / "data", num_videos=7)
     printed = extract(root, "--array", "0-6%3", "--dry-run", "--partition", "high", "--qos", "fast")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mcn.data.batches import ClipBatch
+from mcn.data.batches import Clip, ClipBatch, collate
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Encoded, Mcn
 from mcn.objectives import Clusters, Objective, fuse, mcn_terms, overlapping_clips
@@ -63,13 +63,10 @@ class StageTrainer:
             has_unit_length=model.has_unit_length,
         )
         self.clustered = objective.modalities if config.clustered == "all" else objective.clustered
-        # Looking for unused parameters keeps DDP from ordering its buckets anew after the first
-        # step: with more than two ranks a sum depends on its place, and a resumed run would differ.
-        self.encode = (
-            DistributedDataParallel(model, find_unused_parameters=True)
-            if world_size() > 1
-            else model
-        )
+        self.encode: nn.Module = model
+        if world_size() > 1:
+            self.encode = DistributedDataParallel(model)
+            self._settle_buckets()
 
     def step(self, batch: ClipBatch, step: int) -> StepResult:
         """One optimiser step on this rank's share of the global batch.
@@ -103,6 +100,20 @@ class StageTrainer:
             return StepResult(lr, values[0], measured, num_kept_out, fault=None)
         fault = self._find_fault(batch, has, clusters, overlapping)
         return StepResult(lr, values[0], measured, num_kept_out, fault)
+
+    def _settle_buckets(self) -> None:
+        """Let DDP order its buckets, which it does once, after the first backward pass.
+
+        With more than two ranks a sum depends on its place in a bucket: ordered after the first
+        step, a run that was resumed would have other last bits than one left alone.
+        """
+        dims = self.model.dims
+        clip = Clip("", 0.0, 1.0, video=None, audio=None, words=None)
+        feature_dims = {m: int(getattr(dims, m)) for m in MODALITIES}
+        nothing = collate([clip], feature_dims, max_words=1).to(self.device)
+        local = self.encode(nothing, self.objective.modalities)
+        torch.stack([part.sum() for encoded in local.values() for part in encoded]).sum().backward()
+        self.optimizer.zero_grad()
 
     def state(self) -> dict[str, Tensor]:
         """All that this stage adds to the model's weights."""
