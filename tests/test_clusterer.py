@@ -16,7 +16,13 @@ EVERY_ENGINE = pytest.mark.parametrize("engine", list(ENGINES))
 
 
 def clusterer(engine: EngineName = "torch", **changed: Any) -> Clusterer:
-    settings = {"clusters": CLUSTERS, "queue_size": 40, "dim": 8, "refit_every_steps": 3, "seed": 0}
+    settings: dict[str, Any] = {
+        "clusters": CLUSTERS,
+        "queue_size": 40,
+        "dim": 8,
+        "refit_every_steps": 3,
+        "seed": 0,
+    }
     settings |= changed
     return Clusterer(**settings, engine=engine, device=torch.device("cpu"))
 

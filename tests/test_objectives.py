@@ -1,10 +1,13 @@
+import math
+
+import pytest
 import torch
 import torch.nn.functional as F
 
-from mcn.losses import cluster_loss, mms_loss
+from mcn.losses import cluster_loss, mms_loss, products
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Encoded
-from mcn.objectives import Clusters, Stage, fuse, mcn_terms
+from mcn.objectives import Clusters, Stage, fuse, mcn_terms, overlapping_clips
 
 
 def encoded_clips(clips: int) -> dict[Modality, Encoded]:
@@ -80,6 +83,49 @@ def test_a_modality_that_no_clip_has_drops_its_terms() -> None:
     has["audio"][:] = False
     terms = mcn_terms(Stage.AV_T.value[0], encoded, has, None, margin=0.1, temperature=1.0)
     assert set(terms) == {"loss/reconstruction/video"}
+
+
+def test_clips_overlap_where_they_share_a_part_of_a_video() -> None:
+    clips = [(0, 0.0, 5.0), (0, 4.5, 9.0), (0, 9.0, 12.0), (1, 4.5, 9.0), (0, 0.0, math.inf)]
+    clips += [(2, 1.0, 2.0), (2, 1.0, 2.0)]  # drawn twice
+    plain = [
+        [
+            i != j and of == other and max(start, from_) < min(end, until)
+            for j, (other, from_, until) in enumerate(clips)
+        ]
+        for i, (of, start, end) in enumerate(clips)
+    ]
+    numbers = torch.tensor([video for video, _, _ in clips])
+    seconds = torch.tensor([times for _, *times in clips], dtype=torch.float64)
+    overlapping = overlapping_clips(numbers, seconds)
+    assert overlapping.tolist() == plain
+    assert overlapping.sum() == 2 * 5
+
+
+def test_clips_that_are_not_negatives_take_no_part_in_each_others_contrast() -> None:
+    encoded, has = encoded_clips(6), everything(6)
+    has["video"] = torch.tensor([True, True, False, True, True, True])
+    apart = torch.zeros(6, 6, dtype=torch.bool)
+    for one, other in ((0, 1), (1, 3), (2, 5)):
+        apart[one, other] = apart[other, one] = True
+    terms = mcn_terms(
+        Stage.AV_T.value[0], encoded, has, None, margin=0.1, temperature=0.5, not_negatives=apart
+    )
+    scores = products(encoded["video"].embeddings, encoded["audio"].embeddings).tolist()
+    total = 0.0
+    seen = [0, 1, 3, 4, 5]
+    for i in seen:
+        rivals = [j for j in seen if j != i and not apart[i, j]]
+        own = math.exp(scores[i][i] / 0.5 - 0.1)
+        for against in ([scores[i][j] for j in rivals], [scores[j][i] for j in rivals]):
+            total -= math.log(own / (own + sum(math.exp(s / 0.5) for s in against))) / 5
+    contrast = terms["loss/mms/video-audio"]
+    assert contrast.item() == pytest.approx(total, rel=1e-5)
+    contrast.backward()
+    assert all(
+        embeddings.grad is not None and embeddings.grad.isfinite().all()
+        for embeddings in (encoded["video"].embeddings, encoded["audio"].embeddings)
+    )
 
 
 def test_fused_is_the_mean_over_what_a_clip_has() -> None:

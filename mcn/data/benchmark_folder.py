@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mcn.data.benchmarks import BenchmarkClip, read_msrvtt, read_youcook2
 from mcn.data.captions import Captions
+from mcn.data.step_folder import CROSSTASK_TASKS, MINING_YOUTUBE_CLASSES
 from mcn.root import Root
 
 ANNOTATIONS: dict[str, Callable[[Path], list[BenchmarkClip]]] = {
@@ -14,7 +15,12 @@ ANNOTATIONS: dict[str, Callable[[Path], list[BenchmarkClip]]] = {
     "MSRVTT_JSFUSION_test.csv": read_msrvtt,
 }
 
-TITLES = {"youcook2": "YouCook2", "msrvtt": "MSR-VTT"}
+TITLES = {
+    "youcook2": "YouCook2",
+    "msrvtt": "MSR-VTT",
+    "crosstask": "CrossTask",
+    "miningyoutube": "Mining YouTube",
+}
 """How tables call the benchmark of a folder."""
 
 
@@ -40,7 +46,8 @@ def read_benchmark(folder: Path) -> list[BenchmarkClip]:
         if (folder / name).exists():
             return read(folder / name)
     raise FileNotFoundError(
-        f"{folder} has no annotation: put one of {', '.join(ANNOTATIONS)} there"
+        f"{folder} has no annotation: put one of "
+        f"{', '.join((*ANNOTATIONS, CROSSTASK_TASKS, MINING_YOUTUBE_CLASSES))} there"
     )
 
 

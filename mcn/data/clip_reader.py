@@ -1,25 +1,32 @@
-"""Reads what a clip needs from the stores of all modalities."""
+"""Reads what clips need from the stores of all modalities, video by video.
 
-import math
-from collections.abc import Mapping
+The clips of a video overlap: each of its rows that any of them needs is read and widened once.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from mcn.data.batches import Clip
+from mcn.data.pooling import pool_max, pool_mean
 from mcn.modality import MODALITIES, Modality
 from mcn.store.reader import FeatureStore
 
 
-def rows_of_clip(
-    start_seconds: float, end_seconds: float, *, rows_per_second: float, num_rows: int
-) -> tuple[int, int]:
-    """The half-open range of rows that overlap the clip; empty where the video ends before it."""
-    first = max(0, math.floor(start_seconds * rows_per_second))
-    last = end_seconds * rows_per_second
-    stop = num_rows if math.isinf(last) else min(num_rows, math.ceil(last))
-    return min(first, stop), stop
+def rows_of_clips(
+    start_seconds: Sequence[float],
+    end_seconds: Sequence[float],
+    *,
+    rows_per_second: float,
+    num_rows: int,
+) -> Int64[np.ndarray, "clips 2"]:
+    """Half-open ranges of rows that overlap each clip; empty where the video ends before it."""
+    first = np.floor(np.asarray(start_seconds) * rows_per_second).clip(min=0)
+    stop = np.ceil(np.asarray(end_seconds) * rows_per_second).clip(max=num_rows)
+    return np.stack((np.minimum(first, stop), stop), axis=1).astype(np.int64)
 
 
 class ClipReader:
@@ -38,50 +45,109 @@ class ClipReader:
         *,
         audio_end_seconds: float | None = None,
     ) -> Clip:
-        """Video max-pooled and audio averaged over the clip, as MCN pools them.
-
-        Audio may end before the clip does.
-        """
-        video = self._rows("video", video_id, start_seconds, end_seconds)
-        audio_end = end_seconds if audio_end_seconds is None else audio_end_seconds
-        audio = self._rows("audio", video_id, start_seconds, audio_end)
-        return Clip(
-            video_id=video_id,
-            start_seconds=start_seconds,
-            end_seconds=end_seconds,
-            video=None if video is None else video.amax(dim=0).numpy(),
-            audio=None if audio is None else audio.mean(dim=0).numpy(),
-            words=words,
+        """One clip; many of the same video are read faster together (`read_all`)."""
+        audio_end = None if audio_end_seconds is None else [audio_end_seconds]
+        clips = self.read_all(
+            video_id, [start_seconds], [end_seconds], [words], audio_end_seconds=audio_end
         )
+        return clips[0]
+
+    def read_all(
+        self,
+        video_id: str,
+        start_seconds: Sequence[float],
+        end_seconds: Sequence[float],
+        words: Sequence[np.ndarray | None],
+        *,
+        audio_end_seconds: Sequence[float] | None = None,
+    ) -> list[Clip]:
+        """Clips of one video: video max-pooled and audio averaged over each, as MCN pools them.
+
+        Audio may end before the clip does. A clip has the same bits alone and among others.
+        """
+        audio_end = end_seconds if audio_end_seconds is None else audio_end_seconds
+        video = self._pooled("video", video_id, start_seconds, end_seconds)
+        audio = self._pooled("audio", video_id, start_seconds, audio_end)
+        return [
+            Clip(video_id, *parts)
+            for parts in zip(start_seconds, end_seconds, video, audio, words, strict=True)
+        ]
 
     def caption_words(
-        self, video_id: str, first_caption: int = 0, stop_caption: int | None = None
+        self, video_id: str, first_caption: int, stop_caption: int
     ) -> np.ndarray | None:
         """Word vectors of a range of captions; None where none of their words is known."""
+        return self.words_of_captions(video_id, [(first_caption, stop_caption)])[0]
+
+    def words_of_captions(
+        self, video_id: str, ranges: Sequence[tuple[int, int]]
+    ) -> list[np.ndarray | None]:
+        """Word vectors of each range of captions, as stored; where ranges overlap they share rows.
+
+        None where none of a range's words is known.
+        """
+        if not ranges:
+            return []
         num_rows = self.stores["text"].spans(video_id)["num_rows"]
-        ends = np.concatenate(([0], np.cumsum(num_rows)))
-        stop = len(num_rows) if stop_caption is None else stop_caption
-        first_row, stop_row = int(ends[first_caption]), int(ends[stop])
-        if first_row == stop_row:
-            return None
-        return self.stores["text"].read(video_id, first_row, stop_row).astype(np.float32)
+        ends = np.concatenate(([0], np.cumsum(num_rows))).tolist()
+        places = [(ends[first], ends[stop]) for first, stop in ranges]
+        begin = min(first for first, _ in places)
+        rows = self.stores["text"].read(video_id, begin, max(stop for _, stop in places))
+        return [
+            rows[first - begin : stop - begin] if first < stop else None for first, stop in places
+        ]
 
     def has(self, modality: Modality, video_id: str) -> bool:
         return video_id in self.stores[modality]
 
-    def _rows(
-        self, modality: Modality, video_id: str, start_seconds: float, end_seconds: float
-    ) -> Tensor | None:
+    def _pooled(
+        self,
+        modality: Modality,
+        video_id: str,
+        start_seconds: Sequence[float],
+        end_seconds: Sequence[float],
+    ) -> list[np.ndarray | None]:
         store = self.stores[modality]
+        pooled: list[np.ndarray | None] = [None] * len(start_seconds)
         if not self.has(modality, video_id) or store.rows_per_second is None:
-            return None
-        first, stop = rows_of_clip(
+            return pooled
+        ranges = rows_of_clips(
             start_seconds,
             end_seconds,
             rows_per_second=store.rows_per_second,
             num_rows=store.entry(video_id).num_rows,
         )
-        if first >= stop:
-            return None
+        (held,) = np.nonzero(ranges[:, 0] < ranges[:, 1])
+        if len(held):
+            pool = pool_max if modality == "video" else pool_mean
+            for place, row in zip(
+                held.tolist(), pool(*_read(store, video_id, ranges[held])), strict=True
+            ):
+                pooled[place] = row
+        return pooled
+
+
+def _read(
+    store: FeatureStore, video_id: str, ranges: Int64[np.ndarray, "clips 2"]
+) -> tuple[Float32[Tensor, "rows dim"], Int64[np.ndarray, "clips 2"]]:
+    """The rows of all ranges, each once, and the ranges as places among them."""
+    runs = _union(ranges)
+    counts = runs[:, 1] - runs[:, 0]
+    stops = np.cumsum(counts)
+    rows = torch.empty(int(stops[-1]), store.dim)
+    for (first, stop), count, end in zip(
+        runs.tolist(), counts.tolist(), stops.tolist(), strict=True
+    ):
         # torch widens half precision several times faster than NumPy.
-        return torch.from_numpy(store.read(video_id, first, stop)).float()
+        rows[end - count : end] = torch.from_numpy(store.read(video_id, first, stop))
+    run = np.searchsorted(runs[:, 0], ranges[:, 0], side="right") - 1
+    return rows, ranges + (stops - runs[:, 1])[run][:, None]
+
+
+def _union(ranges: Int64[np.ndarray, "clips 2"]) -> Int64[np.ndarray, "runs 2"]:
+    """Ranges that hold what these hold, in order, none touching the next."""
+    firsts = np.sort(ranges[:, 0])
+    reached = np.maximum.accumulate(ranges[np.argsort(ranges[:, 0], kind="stable"), 1])
+    begins = np.concatenate(([True], firsts[1:] > reached[:-1]))
+    ends = np.concatenate((begins[1:], [True]))
+    return np.stack((firsts[begins], reached[ends]), axis=1)

@@ -26,6 +26,10 @@ class Outcome:
     has_audio: bool = False
     completeness: float = 0.0
     """Share of what the file promised that could be read."""
+    kind: str = ""
+    """Of a failure: `permanent`, or `transient` where another try may help; empty where unknown."""
+    attempts: int = 0
+    """How often it was tried, where that is counted."""
 
 
 class LedgerFile:

@@ -81,14 +81,17 @@ class TrainingBatches(Dataset[ClipBatch]):
         spans = self.reader.stores["text"].spans(source)
         starts, ends = spans["start_seconds"].tolist(), spans["end_seconds"].tolist()
         own_seed = [self.sampling.seed, epoch, zlib.crc32(video_id.encode())]
-        clips = []
-        for caption in sorted(self._draw(len(spans), np.random.default_rng(own_seed))):
-            first, stop = grow_caption_range(
-                starts, ends, int(caption), min_seconds=self.sampling.min_clip_seconds
-            )
-            words = self.reader.caption_words(source, first, stop)
-            clips.append(self._read(video_id, starts[first], ends[stop - 1], words))
-        return clips
+        captions = sorted(self._draw(len(spans), np.random.default_rng(own_seed)).tolist())
+        ranges = [
+            grow_caption_range(starts, ends, caption, min_seconds=self.sampling.min_clip_seconds)
+            for caption in captions
+        ]
+        return self._read(
+            video_id,
+            [starts[first] for first, _ in ranges],
+            [ends[stop - 1] for _, stop in ranges],
+            self.reader.words_of_captions(source, ranges),
+        )
 
     def _draw(self, num_captions: int, generator: np.random.Generator) -> np.ndarray:
         most = self.sampling.clips_per_video
@@ -96,11 +99,17 @@ class TrainingBatches(Dataset[ClipBatch]):
             return generator.choice(num_captions, size=most if num_captions else 0)
         return generator.permutation(num_captions)[:most]
 
-    def _read(self, video_id: str, start: float, end: float, words: np.ndarray | None) -> Clip:
+    def _read(
+        self,
+        video_id: str,
+        starts: list[float],
+        ends: list[float],
+        words: list[np.ndarray | None],
+    ) -> list[Clip]:
         window = self.sampling.audio_window
-        heard_until = audio_end(start, end, window)
-        clip = self.reader.read(video_id, start, end, words, audio_end_seconds=heard_until)
-        return lose_sound_at_start(clip) if window == "published" else clip
+        heard_until = [audio_end(*clip, window) for clip in zip(starts, ends, strict=True)]
+        clips = self.reader.read_all(video_id, starts, ends, words, audio_end_seconds=heard_until)
+        return [lose_sound_at_start(clip) for clip in clips] if window == "published" else clips
 
 
 def derangement(video_ids: list[str], *, seed: int) -> dict[str, str]:

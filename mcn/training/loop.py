@@ -14,7 +14,6 @@ from mcn.data.batches import ClipBatch
 from mcn.data.clip_reader import ClipReader
 from mcn.data.training_batches import Sampling, TrainingBatches
 from mcn.modality import MODALITIES, Modality
-from mcn.models.mcn import Mcn, McnDims
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
 from mcn.store.reader import FeatureStore
@@ -22,6 +21,7 @@ from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mcn.training.config import Runtime, TrainConfig
 from mcn.training.distributed import any_rank, process_group, rank, world_size
 from mcn.training.guard import Guard
+from mcn.training.model import new_model
 from mcn.training.run_folder import MetricsLog, RunFolder
 from mcn.training.stage import StageTrainer
 from mcn.training.statistics import set_input_statistics
@@ -151,21 +151,10 @@ class _Loop:
         return True
 
     def _restore_model(self, saved: Checkpoint | None) -> None:
-        config = self.config
-        torch.manual_seed(config.seed)
-        dims = McnDims(
-            **self.batches.reader.dims,
-            embedding=config.embedding_dim,
-            reconstruction=config.reconstruction_dim,
-        )
-        model = Mcn(
-            dims,
-            has_unit_length=config.similarity == "cosine",
-            target_learns=config.reconstruction_target == "attached",
-        )
-        self.model = model.to(self.device)
+        self.model = new_model(self.config, self.batches.reader.dims).to(self.device)
         if saved is None:
-            set_input_statistics(self.model, self.batches, num_batches=config.statistics_batches)
+            num_batches = self.config.statistics_batches
+            set_input_statistics(self.model, self.batches, num_batches=num_batches)
             return
         self.model.load_state_dict(saved.part("model"))
         torch.set_rng_state(saved.tensors["random_state"])
