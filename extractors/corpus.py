@@ -2,29 +2,48 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from extractors.media import MediaError
 from extractors.resize import ResizeConfig
 from mcn.data.benchmark_folder import has_annotation, read_benchmark, sentences_of_videos
 from mcn.data.captions import Captions, read_captions
 from mcn.data.ledger import Outcome, read_ledger
-from mcn.data.manifest import from_folder, from_howto100m, read_manifest, write_manifest
+from mcn.data.manifest import Video, from_folder, from_howto100m, read_manifest, write_manifest
+from mcn.data.step_folder import has_steps, step_texts
 from mcn.root import Root
 
 
-def raw_videos(root: Root) -> dict[str, Path]:
-    """The raw file of each video that has one; brings `manifest.csv` up to date.
+def listed_videos(root: Root) -> list[Video]:
+    """All videos, with the raw files that there are so far; brings `manifest.csv` up to date.
 
-    The videos are those of HowTo100M's csv where the root has it, else all files in `raw/`.
+    They are those of HowTo100M's csv where the root has it, else those of the manifest so far, in
+    its order, and then what else is in `raw/`.
     """
+    before = read_manifest(root.manifest) if root.manifest.exists() else []
     if root.howto100m_csv.exists():
         videos = from_howto100m(root.howto100m_csv, root.raw)
     else:
-        videos = from_folder(root.raw)
-    if not root.manifest.exists() or read_manifest(root.manifest) != videos:
+        there = {video.video_id: video for video in from_folder(root.raw)}
+        listed = [
+            replace(video, path=there.pop(video.video_id, Video("")).path) for video in before
+        ]
+        videos = [*listed, *there.values()]
+    if videos != before or not root.manifest.exists():
         write_manifest(root.manifest, videos)
+    return videos
+
+
+def raw_videos(root: Root) -> dict[str, Path]:
+    """The raw file of each video that has one."""
+    videos = listed_videos(root)
     return {video.video_id: root.path / video.path for video in videos if video.path}
+
+
+def download_ledger(root: Root) -> Path:
+    """Where the outcomes of downloading are."""
+    return root.ledger / "download"
 
 
 def resize_ledger(root: Root) -> Path:
@@ -39,7 +58,9 @@ def resized_videos(root: Root) -> dict[str, Outcome]:
 
 
 def captions_of(root: Root) -> dict[str, Captions]:
-    """The captions of the resized videos; in a benchmark's folder, its sentences."""
+    """The captions of the resized videos; in a benchmark's folder, its sentences or steps."""
+    if has_steps(root.path):
+        return step_texts(root.path)
     resized = resized_videos(root)
     if has_annotation(root.path):
         seconds = {video_id: outcome.seconds for video_id, outcome in resized.items()}
@@ -80,6 +101,8 @@ class ResizedVideos:
     """How they were resized."""
     completeness: dict[str, float]
     """How much of each there is."""
+    seconds: dict[str, float]
+    """How long each is."""
 
     @classmethod
     def below(cls, root: Root) -> "ResizedVideos":
@@ -91,9 +114,25 @@ class ResizedVideos:
         rule = root.resized / "rule.json"
         if not rule.exists():
             raise FileNotFoundError(f"{rule} is missing: run jobs/resize.py first")
-        completeness = {k: outcome.completeness for k, outcome in resized_videos(root).items()}
-        return cls(root.resized, json.loads(rule.read_text()), completeness)
+        outcomes = resized_videos(root)
+        return cls(
+            root.resized,
+            json.loads(rule.read_text()),
+            completeness={k: outcome.completeness for k, outcome in outcomes.items()},
+            seconds={k: outcome.seconds for k, outcome in outcomes.items()},
+        )
 
     def path(self, video_id: str) -> Path:
-        """The file of a video."""
-        return self.folder / f"{video_id}.mp4"
+        """The file of a video.
+
+        Raises:
+            MediaError: "link" if it is one: resizing makes files, and nothing else is read here.
+        """
+        path = self.folder / f"{video_id}.mp4"
+        if path.is_symlink():
+            raise MediaError(
+                "link",
+                f"{path}: a symbolic link, where resizing makes a file; "
+                "remove it and resize the video again",
+            )
+        return path

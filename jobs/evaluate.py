@@ -1,4 +1,4 @@
-"""Zero-shot retrieval of all trained runs, and the report: `python jobs/evaluate.py`."""
+"""Zero-shot retrieval and steps in videos of all trained runs: `python jobs/evaluate.py`."""
 
 import dataclasses
 import json
@@ -9,17 +9,21 @@ import tyro
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
+from extractors.corpus import resized_videos
 from extractors.frame import frame_jpeg
 from jobs.command import run_command
 from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
+from mcn.data.step_folder import has_steps, step_texts
 from mcn.data.stores import Features, open_stores
 from mcn.evaluation.evaluate import BenchmarkData, evaluate_run, file_sha256
-from mcn.evaluation.results import RunResults, read_results
+from mcn.evaluation.localize import StepBenchmark
+from mcn.evaluation.results import MissingAudio, RunResults, read_results
+from mcn.evaluation.step_benchmarks import read_step_videos
 from mcn.progress import Progress
 from mcn.report.content import ReportContent, Run
 from mcn.report.page import write_report
 from mcn.report.sources import provenance, skipped_videos
-from mcn.report.terminal import text_table
+from mcn.report.terminal import differences_text_table, steps_text_tables, text_table
 from mcn.root import Root
 from mcn.training.run_folder import RunFolder, read_metrics, replace_text
 
@@ -40,6 +44,9 @@ class Arguments:
     """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
     runs: tuple[str, ...] = ()
     """Folders below runs/; by default all that are trained."""
+    missing_audio: MissingAudio = "miss"
+    """What becomes of clips without audio: miss counts them as never found by audio, as published;
+    leave-out evaluates without them, so that there are fewer clips to choose from."""
     report: Path | None = None
     """Folder of the report; by default report/ below the root."""
 
@@ -57,10 +64,11 @@ def main(arguments: Arguments) -> None:
     if not trained:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
     benchmarks = _benchmarks(root, arguments.features)
+    step_benchmarks = _step_benchmarks(root, arguments.features)
     results = []
     with Progress("evaluate", total=len(trained), unit="runs") as progress:
         for run in trained:
-            results.append(_results(run, benchmarks))
+            results.append(_results(run, benchmarks, step_benchmarks, arguments.missing_audio))
             progress.advance()
     content = ReportContent(
         title="Zero-shot text-to-video retrieval",
@@ -76,42 +84,78 @@ def main(arguments: Arguments) -> None:
         ),
     )
     pages = write_report(content, arguments.report or root.path / "report")
-    Console().print(text_table(results))
+    tables = [text_table(results), *steps_text_tables(results), differences_text_table(results)]
+    for table in tables:
+        if table is not None:
+            Console().print(table)
     for page in pages:
         print(page)
 
 
 def is_evaluated(run: RunFolder) -> bool:
     """Whether the results of this very checkpoint are written down."""
+    return _known_results(run) is not None
+
+
+def _known_results(run: RunFolder) -> RunResults | None:
+    """What is written down for this very checkpoint, where it can be read."""
     path = run.path / "results.json"
     if not (path.exists() and run.final.exists()):
-        return False
-    return read_results(path).checkpoint_sha256 == file_sha256(run.final)
-
-
-def _results(run: RunFolder, benchmarks: dict[str, BenchmarkData]) -> RunResults:
-    """What the run achieved: read where it is written down for this very checkpoint."""
-    path = run.path / "results.json"
-    if path.exists():
+        return None
+    try:
         known = read_results(path)
-        same_model = known.checkpoint_sha256 == file_sha256(run.final)
-        if same_model and known.benchmarks.keys() == benchmarks.keys():
-            return known
-    results = evaluate_run(run, benchmarks)
-    replace_text(path, json.dumps(dataclasses.asdict(results), indent=1) + "\n")
+    except ValueError:
+        print(f"{path} is of an earlier version or damaged, and made again")
+        return None
+    return known if known.checkpoint_sha256 == file_sha256(run.final) else None
+
+
+def _results(
+    run: RunFolder,
+    benchmarks: dict[str, BenchmarkData],
+    step_benchmarks: dict[str, StepBenchmark],
+    missing_audio: MissingAudio,
+) -> RunResults:
+    """What the run achieved: read where it is written down for these benchmarks."""
+    known = _known_results(run)
+    if (
+        known is not None
+        and known.missing_audio == missing_audio
+        and known.benchmarks.keys() == benchmarks.keys()
+        and known.localization.keys() == step_benchmarks.keys()
+    ):
+        return known
+    results = evaluate_run(run, benchmarks, step_benchmarks, missing_audio=missing_audio)
+    text = json.dumps(dataclasses.asdict(results), indent=1)
+    replace_text(run.path / "results.json", text + "\n")
     return results
 
 
 def _benchmarks(root: Root, features: Features) -> dict[str, BenchmarkData]:
     benchmarks = {}
     for folder in benchmark_folders(root):
-        sentences = sentences_of_videos(read_benchmark(folder), {})
-        benchmarks[folder.name] = BenchmarkData(
-            TITLES.get(folder.name, folder.name),
-            open_stores(Root(folder).store, features),
-            [text for video_id in sorted(sentences) for text in sentences[video_id].texts],
-        )
+        if not has_steps(folder):
+            resized = resized_videos(Root(folder)).items()
+            seconds = {video_id: outcome.seconds for video_id, outcome in resized}
+            benchmarks[folder.name] = BenchmarkData(
+                TITLES.get(folder.name, folder.name),
+                open_stores(Root(folder).store, features),
+                sentences_of_videos(read_benchmark(folder), seconds),
+            )
     return benchmarks
+
+
+def _step_benchmarks(root: Root, features: Features) -> dict[str, StepBenchmark]:
+    return {
+        folder.name: StepBenchmark(
+            title=TITLES.get(folder.name, folder.name),
+            stores=open_stores(Root(folder).store, features),
+            num_lines={text_id: len(lines) for text_id, lines in step_texts(folder).items()},
+            videos=read_step_videos(folder),
+        )
+        for folder in benchmark_folders(root)
+        if has_steps(folder)
+    }
 
 
 if __name__ == "__main__":

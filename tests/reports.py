@@ -41,6 +41,7 @@ def benchmark(ranks: Sequence[int], *, title: str = "YouCook2", text: str = "") 
     return BenchmarkResults(
         title=title,
         num_queries=len(ranks),
+        num_left_out=0,
         queries={"t2va": part, "t2v": part, "t2a": dataclasses.replace(part, num_missing=7)},
         video_ids=tuple(f"video{clip // 4}" for clip in range(len(ranks))),
         examples=(example,),
@@ -61,10 +62,12 @@ def results(
         seed=seed,
         control=control,
         checkpoint_sha256="ab" * 32,
+        missing_audio="miss",
         benchmarks={
             "youcook2": benchmark(ranks, text=text),
             "msrvtt": benchmark(ranks, title="MSR-VTT", text=text),
         },
+        localization={},
     )
 
 

@@ -116,7 +116,7 @@ def test_every_skipped_video_is_listed_and_counted(tmp_path: Path) -> None:
 
 def test_clips_without_input_are_told(tmp_path: Path) -> None:
     for text in written(content(results()), tmp_path):
-        assert "YouCook2, audio alone: 7 of 100 clips have nothing to compare with" in text
+        assert "YouCook2, audio alone: 7 of 100 clips lack what is compared with" in text
 
 
 def test_a_report_without_any_training_recorded_is_written(tmp_path: Path) -> None:

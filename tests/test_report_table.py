@@ -1,7 +1,8 @@
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from rich.console import Console
 from mcn.evaluation.results import read_results
 from mcn.report.measure import build_table
 from mcn.report.terminal import text_table
+from mcn.report.verdicts import findings
 from tests.reports import BY_CHANCE, NUM_CLIPS, PERFECT, benchmark, results
 
 
@@ -86,6 +88,40 @@ def test_runs_evaluated_on_different_clips_make_no_table() -> None:
     other = dataclasses.replace(results(seed=1), benchmarks={"youcook2": benchmark(PERFECT[:50])})
     with pytest.raises(ValueError, match="different clips of youcook2"):
         build_table([results(), other], ["t2va"])
+
+
+USERS_MSRVTT = {"AV_T": (0.18, 0.92, 1.63), "AT_V": (0.14, 0.61, 1.35), "VT_A": (0.14, 0.54, 1.14)}
+"""R@1, R@5 and R@10 in percent, among 1,000 sentences."""
+
+
+def ranks_with(percent: tuple[float, float, float], rounded: Callable[[float], int]) -> list[int]:
+    """Ranks of 1,000 queries with these recalls: the shares are those of no whole number."""
+    at_1, at_5, at_10 = (rounded(10 * value) for value in percent)
+    return [0] * at_1 + [4] * (at_5 - at_1) + [9] * (at_10 - at_5) + [500] * (1000 - at_10)
+
+
+@pytest.mark.parametrize("rounded", [math.floor, math.ceil])
+def test_the_users_msrvtt_column_cannot_be_told_from_chance(
+    rounded: Callable[[float], int],
+) -> None:
+    runs = []
+    for stage, percent in USERS_MSRVTT.items():
+        part = benchmark(ranks_with(percent, rounded), title="MSR-VTT")
+        part = dataclasses.replace(part, video_ids=tuple(f"video{k}" for k in range(1000)))
+        runs.append(dataclasses.replace(results(stage=stage), benchmarks={"msrvtt": part}))
+    table = build_table(runs, ["t2va"])
+    assert table.benchmarks[0].chance == {
+        "R@1": "0.10",
+        "R@5": "0.50",
+        "R@10": "1.00",
+        "MedR": "500.5",
+    }
+    for row in table.rows:
+        for metric in ("R@1", "R@5", "R@10"):
+            assert row.cells["msrvtt"][metric].verdict == "not told from chance"
+    assert [(found.who, found.predicate) for found in findings(table)] == [
+        (stage, "cannot be told from chance") for stage in USERS_MSRVTT
+    ]
 
 
 @pytest.mark.parametrize("width", [80, 120])

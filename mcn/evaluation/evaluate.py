@@ -1,4 +1,4 @@
-"""What one run achieves on one benchmark, ready to be written down."""
+"""What one run achieves on all benchmarks, ready to be written down."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,16 +8,20 @@ import torch
 import yaml
 from torch import Tensor
 
+from mcn.data.captions import Captions
+from mcn.evaluation.localize import StepBenchmark, localize
 from mcn.evaluation.results import (
     BenchmarkResults,
     Example,
     FoundClip,
+    MissingAudio,
     QueryRanks,
     RunResults,
 )
 from mcn.evaluation.retrieval import ranks
 from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_benchmark, load_model
 from mcn.modality import Modality
+from mcn.models.mcn import Mcn
 from mcn.store.reader import FeatureStore
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
@@ -26,19 +30,24 @@ FOUND_PER_EXAMPLE = 5
 
 
 class BenchmarkData:
-    """A benchmark's features and sentences."""
+    """A benchmark's features, and the sentences of its annotation by video."""
 
     def __init__(
-        self, title: str, stores: Mapping[Modality, FeatureStore], sentences: Sequence[str]
+        self, title: str, stores: Mapping[Modality, FeatureStore], sentences: Mapping[str, Captions]
     ) -> None:
-        """Sentences are in the order of video ids, and of the annotation within each."""
         self.title = title
         self.stores = stores
         self.sentences = sentences
 
 
-def evaluate_run(run: RunFolder, benchmarks: Mapping[str, BenchmarkData]) -> RunResults:
-    """Zero-shot retrieval with the run's final model on every benchmark.
+def evaluate_run(
+    run: RunFolder,
+    benchmarks: Mapping[str, BenchmarkData],
+    step_benchmarks: Mapping[str, StepBenchmark],
+    *,
+    missing_audio: MissingAudio,
+) -> RunResults:
+    """Zero-shot retrieval and localisation with the run's final model on every benchmark.
 
     Raises:
         FileNotFoundError: The run is not complete.
@@ -53,9 +62,20 @@ def evaluate_run(run: RunFolder, benchmarks: Mapping[str, BenchmarkData]) -> Run
         seed=config["seed"],
         control=config["control"],
         checkpoint_sha256=file_sha256(run.final),
+        missing_audio=missing_audio,
         benchmarks={
-            name: _results(data, embed_benchmark(model, data.stores, max_words=config["max_words"]))
+            name: retrieve(model, data, max_words=config["max_words"], missing_audio=missing_audio)
             for name, data in benchmarks.items()
+        },
+        localization={
+            name: localize(
+                model,
+                benchmark,
+                max_words=config["max_words"],
+                temperature=config["temperature"],
+                missing_audio=missing_audio,
+            )
+            for name, benchmark in step_benchmarks.items()
         },
     )
 
@@ -66,12 +86,28 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _results(data: BenchmarkData, embedded: ClipEmbeddings) -> BenchmarkResults:
+def retrieve(
+    model: Mcn, data: BenchmarkData, *, max_words: int, missing_audio: MissingAudio
+) -> BenchmarkResults:
+    """Ranks of all sentences' own clips, in every way of comparing.
+
+    Raises:
+        ValueError: Clips without audio are left out, and no clip is left.
+    """
+    whole = embed_benchmark(model, data.stores, max_words=max_words, sentences=data.sentences)
+    texts = [text for _, captions in sorted(data.sentences.items()) for text in captions.texts]
+    kept = torch.ones(len(whole.clips), dtype=torch.bool)
+    if missing_audio == "leave-out":
+        kept = whole.has["audio"]
+    if not kept.any():
+        raise ValueError(f"{data.title}: none of {len(whole.clips)} clips has audio")
+    embedded = whole.only(kept)
     similarity = {direction: embedded.similarity(direction) for direction in DIRECTIONS}
     all_ranks = {direction: ranks(scores) for direction, scores in similarity.items()}
     return BenchmarkResults(
         title=data.title,
         num_queries=len(embedded.clips),
+        num_left_out=int((~kept).sum()),
         queries={
             direction: QueryRanks(
                 ranks=tuple(all_ranks[direction].tolist()),
@@ -80,26 +116,29 @@ def _results(data: BenchmarkData, embedded: ClipEmbeddings) -> BenchmarkResults:
             for direction in DIRECTIONS
         },
         video_ids=tuple(clip.video_id for clip in embedded.clips),
-        examples=_examples(data, embedded, similarity["t2va"], all_ranks["t2va"]),
+        examples=_examples(
+            [text for text, is_kept in zip(texts, kept.tolist(), strict=True) if is_kept],
+            embedded,
+            similarity["t2va"],
+            all_ranks["t2va"],
+        ),
     )
 
 
 def _examples(
-    data: BenchmarkData, embedded: ClipEmbeddings, similarity: Tensor, rank: Tensor
+    texts: Sequence[str], embedded: ClipEmbeddings, similarity: Tensor, rank: Tensor
 ) -> tuple[Example, ...]:
     """The sentence with the best, the middle and the worst rank."""
     order = rank.argsort(stable=True).tolist()
     chosen = dict.fromkeys((order[0], order[len(order) // 2], order[-1]))
-    return tuple(_example(data, embedded, similarity[q], int(rank[q]), q) for q in chosen)
+    return tuple(_example(texts[q], embedded, similarity[q], int(rank[q]), q) for q in chosen)
 
 
-def _example(
-    data: BenchmarkData, embedded: ClipEmbeddings, scores: Tensor, rank: int, query: int
-) -> Example:
+def _example(text: str, embedded: ClipEmbeddings, scores: Tensor, rank: int, query: int) -> Example:
     best = torch.nan_to_num(scores, nan=-torch.inf).argsort(descending=True, stable=True)
     own = embedded.clips[query]
     return Example(
-        text=data.sentences[query],
+        text=text,
         video_id=own.video_id,
         start_seconds=own.start_seconds,
         end_seconds=own.end_seconds,

@@ -7,7 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from mcn.evaluation.localization_results import LocalizationResults, localization_from_json
+
+MissingAudio = Literal["miss", "leave-out"]
+"""What becomes of a clip without audio: it is never found by audio, as published, or there is no
+such clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +47,7 @@ class QueryRanks:
 
     ranks: tuple[int, ...]
     num_missing: int
-    """Clips without the input that is compared with; they count as never found."""
+    """Clips that lack an input that is compared with; they count as never found."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +56,8 @@ class BenchmarkResults:
 
     title: str
     num_queries: int
+    num_left_out: int
+    """Clips without audio that were left out: neither asked for nor found."""
     queries: Mapping[str, QueryRanks]
     """By what sentences are compared with: `t2va` video and audio, `t2v`, `t2a`."""
     video_ids: tuple[str, ...]
@@ -67,7 +75,10 @@ class RunResults:
     control: str
     """`none`, or what was taken from the run so that it cannot learn."""
     checkpoint_sha256: str
+    missing_audio: MissingAudio
     benchmarks: Mapping[str, BenchmarkResults]
+    localization: Mapping[str, LocalizationResults]
+    """Of benchmarks of steps."""
 
 
 def read_results(path: Path) -> RunResults:
@@ -79,7 +90,10 @@ def read_results(path: Path) -> RunResults:
     try:
         values = json.loads(path.read_text())
         benchmarks = {key: _benchmark(part) for key, part in values.pop("benchmarks").items()}
-        return RunResults(**values, benchmarks=benchmarks)
+        localization = {
+            key: localization_from_json(part) for key, part in values.pop("localization").items()
+        }
+        return RunResults(**values, benchmarks=benchmarks, localization=localization)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{path} cannot be read as results of a run ({type(error).__name__}: {error}): "
@@ -106,6 +120,7 @@ def _benchmark(values: dict[str, Any]) -> BenchmarkResults:
     return BenchmarkResults(
         title=values["title"],
         num_queries=values["num_queries"],
+        num_left_out=values["num_left_out"],
         queries=queries,
         video_ids=tuple(values["video_ids"]),
         examples=examples,

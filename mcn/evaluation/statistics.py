@@ -145,10 +145,14 @@ def bootstrap_interval(
 ) -> Interval:
     """Percentile interval of a statistic of how often each group was drawn."""
     chunks = draw_groups(num_groups, resamples, np.random.default_rng(seed))
-    outcomes = np.concatenate([statistic(counts) for counts in chunks])
+    return Interval(value, *quantiles_of(np.concatenate([statistic(counts) for counts in chunks])))
+
+
+def quantiles_of(outcomes: Float[np.ndarray, " resamples"]) -> tuple[float, float]:
+    """The ends of the middle 95 % of what resamples gave."""
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(outcomes, [tail, 1 - tail])
-    return Interval(value, float(low), float(high))
+    return float(low), float(high)
 
 
 def draw_groups(

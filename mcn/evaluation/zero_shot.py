@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mcn.data.batches import Clip, collate
+from mcn.data.captions import Captions
 from mcn.data.clip_reader import ClipReader
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Mcn, McnDims
@@ -33,23 +35,33 @@ class ClipEmbeddings:
     has: dict[Modality, Bool[Tensor, " clips"]]
 
     def similarity(self, direction: str) -> Float[Tensor, "clips clips"]:
-        """Rows are sentences, columns clips: the sum of the cosines with what the clip has.
+        """Rows are sentences, columns clips: the sum of the products with each modality.
 
-        A clip without any of the modalities can never be found (minus infinity); a sentence
-        without a known word finds nothing (NaN).
+        A clip that lacks one of the modalities can never be found (minus infinity), nor stand
+        before another; a sentence without a known word finds nothing (NaN).
         """
         parts = DIRECTIONS[direction]
         clips = torch.stack([self.embeddings[modality] for modality in parts]).sum(dim=0)
-        lacks_all = ~torch.stack([self.has[modality] for modality in parts]).any(dim=0)
         scores = self.embeddings["text"] @ clips.T
-        scores[:, lacks_all] = -torch.inf
+        scores[:, self._lacks(direction)] = -torch.inf
         scores[~self.has["text"]] = torch.nan
         return scores
 
     def num_missing(self, direction: str) -> int:
-        """Clips that cannot be found since they lack every modality compared with."""
+        """Clips that cannot be found since they lack a modality compared with."""
+        return int(self._lacks(direction).sum())
+
+    def only(self, kept: Bool[Tensor, " clips"]) -> "ClipEmbeddings":
+        """Some of the clips, as if there were no others."""
+        return ClipEmbeddings(
+            [clip for clip, is_kept in zip(self.clips, kept.tolist(), strict=True) if is_kept],
+            {modality: rows[kept] for modality, rows in self.embeddings.items()},
+            {modality: there[kept] for modality, there in self.has.items()},
+        )
+
+    def _lacks(self, direction: str) -> Bool[Tensor, " clips"]:
         has = torch.stack([self.has[modality] for modality in DIRECTIONS[direction]])
-        return int((~has.any(dim=0)).sum())
+        return ~has.all(dim=0)
 
 
 def load_model(checkpoint: Checkpoint) -> Mcn:
@@ -60,20 +72,46 @@ def load_model(checkpoint: Checkpoint) -> Mcn:
     return model.eval()
 
 
-@torch.inference_mode()
 def embed_benchmark(
-    model: Mcn, stores: Mapping[Modality, FeatureStore], *, max_words: int
+    model: Mcn,
+    stores: Mapping[Modality, FeatureStore],
+    *,
+    max_words: int,
+    sentences: Mapping[str, Captions] | None = None,
 ) -> ClipEmbeddings:
-    """Embed every sentence of the text store, and the stretch of video that it describes."""
-    device = next(model.parameters()).device
+    """Embed every sentence of a benchmark, and the stretch of video that it describes.
+
+    Args:
+        model: A trained model.
+        stores: Features of the benchmark.
+        max_words: Words of a sentence that are read.
+        sentences: Those of each video, by the annotation; by default those in the text store.
+
+    Raises:
+        ValueError: The text store holds other sentences than the annotation.
+    """
     reader = ClipReader(stores)
-    clips = benchmark_clips(reader)
-    embeddings: dict[Modality, list[Tensor]] = {modality: [] for modality in MODALITIES}
-    has: dict[Modality, list[Tensor]] = {modality: [] for modality in MODALITIES}
+    clips = _clips_of_store(reader) if sentences is None else _clips_of(sentences, reader)
+    return embed_clips(model, clips, reader.dims, max_words=max_words)
+
+
+@torch.inference_mode()
+def embed_clips(
+    model: Mcn,
+    clips: list[Clip],
+    dims: dict[Modality, int],
+    *,
+    max_words: int,
+    modalities: tuple[Modality, ...] = MODALITIES,
+) -> ClipEmbeddings:
+    """Embed what clips have of some modalities, batch by batch."""
+    device = next(model.parameters()).device
+    embeddings: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
+    has: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
     for first in range(0, len(clips), CLIPS_PER_BATCH):
         part = clips[first : first + CLIPS_PER_BATCH]
-        batch = collate(part, reader.dims, max_words=max_words).to(device)
-        for modality, encoded in model(batch, MODALITIES).items():
+        batch = collate(part, dims, max_words=max_words).to(device)
+        for modality, encoded in model(batch, modalities).items():
             present = batch.has[modality]
             embeddings[modality].append((encoded.embeddings * present[:, None]).cpu())
             has[modality].append(present.cpu())
@@ -84,7 +122,7 @@ def embed_benchmark(
     )
 
 
-def benchmark_clips(reader: ClipReader) -> list[Clip]:
+def _clips_of_store(reader: ClipReader) -> list[Clip]:
     """One clip a sentence, in the order of video ids and of the sentences of each."""
     text = reader.stores["text"]
     return [
@@ -97,3 +135,35 @@ def benchmark_clips(reader: ClipReader) -> list[Clip]:
         for video_id in sorted(text.video_ids)
         for index, span in enumerate(text.spans(video_id))
     ]
+
+
+def _clips_of(sentences: Mapping[str, Captions], reader: ClipReader) -> list[Clip]:
+    """The same of an annotation, those sentences included of which no word is known."""
+    return [
+        clip
+        for video_id, captions in sorted(sentences.items())
+        for clip in reader.read_all(
+            video_id,
+            [float(second) for second in captions.start_seconds],
+            [float(second) for second in captions.end_seconds],
+            words_of_lines(reader, video_id, len(captions)),
+        )
+    ]
+
+
+def words_of_lines(reader: ClipReader, text_id: str, num_lines: int) -> list[np.ndarray | None]:
+    """Word vectors of each line of a text in the store; None where none of its words is known.
+
+    Raises:
+        ValueError: The store has another number of lines, or does not have the text yet.
+    """
+    text = reader.stores["text"]
+    if text_id in dict(text.failures()):  # none of its words is known
+        return [None] * num_lines
+    found = len(text.spans(text_id)) if text_id in text else 0
+    if found != num_lines:
+        raise ValueError(
+            f"{text.folder} has {found} sentences of {text_id}, and the annotation {num_lines}: "
+            "jobs/extract.py makes those of new videos; remove shards made of another annotation"
+        )
+    return [reader.caption_words(text_id, line, line + 1) for line in range(num_lines)]

@@ -12,7 +12,7 @@ import torch
 from mcn.evaluation.results import BenchmarkResults, RunResults
 from mcn.evaluation.retrieval import METRICS, RECALL_AT, metrics_of_ranks
 from mcn.evaluation.statistics import Interval, median_rank_interval, recall_interval
-from mcn.report.orders import place
+from mcn.report.orders import orders_of
 from mcn.report.table import Benchmark, Cell, ResultsTable, Row
 
 
@@ -22,19 +22,16 @@ def build_table(runs: Sequence[RunResults], directions: Sequence[str]) -> Result
     Raises:
         ValueError: Two runs were evaluated on different clips of one benchmark.
     """
-    orders: dict[tuple[str, str], list[RunResults]] = {}
-    for run in sorted(runs, key=place):
-        orders.setdefault((run.stage, run.control), []).append(run)
     benchmarks = _benchmarks(runs)
     rows = [
         Row(
-            stage=stage,
-            control=control,
+            stage=order.stage,
+            control=order.control,
             direction=direction,
-            num_seeds=len(seeds),
-            cells={head.key: _cells(seeds, head, direction) for head in benchmarks},
+            num_seeds=len(order.seeds),
+            cells={head.key: _cells(order.seeds, head, direction) for head in benchmarks},
         )
-        for (stage, control), seeds in orders.items()
+        for order in orders_of(runs)
         for direction in directions
     ]
     return ResultsTable(benchmarks=benchmarks, rows=tuple(rows))

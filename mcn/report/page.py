@@ -13,7 +13,9 @@ from mcn.evaluation.retrieval import METRICS
 from mcn.evaluation.statistics import RESAMPLES
 from mcn.report.content import ReportContent
 from mcn.report.curves import draw_curves
+from mcn.report.differences import localization_differences, retrieval_differences
 from mcn.report.examples import galleries
+from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
 from mcn.report.orders import place
 from mcn.report.table import DIRECTIONS, MARKS
@@ -80,6 +82,9 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "findings": judged,
         "summary": summary(judged),
         "missing_inputs": missing_inputs(results),
+        "differences": retrieval_differences(results, MAIN_DIRECTION),
+        "localization": localization_tables(results, list(DIRECTIONS)),
+        "localization_differences": localization_differences(results, MAIN_DIRECTION),
         "runs": results,
         "curves": draw_curves(runs),
         "falls": {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mcn.evaluation.retrieval import METRICS, chance
 from mcn.evaluation.statistics import Interval, Verdict, against_chance
-from mcn.report.orders import ORDERS
+from mcn.report.orders import ORDERS, label_of
 
 DIRECTIONS = {"t2va": "video + audio", "t2v": "video alone", "t2a": "audio alone"}
 """What sentences are compared with."""
@@ -100,7 +100,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        return f"{self.stage}, {self.control.replace('-', ' ')}" if self.is_control else self.stage
+        return label_of(self.stage, self.control)
 
     @property
     def explanation(self) -> str:

@@ -1,4 +1,4 @@
-"""The table of results for a terminal; 80 columns are enough."""
+"""The tables of results for a terminal; 80 columns are enough."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,8 @@ from rich.text import Text
 
 from mcn.evaluation.results import RunResults
 from mcn.evaluation.retrieval import METRICS
+from mcn.report.differences import localization_differences, retrieval_differences
+from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
 from mcn.report.table import Cell
 
@@ -40,6 +42,37 @@ def text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table:
         "[95 % interval]  bold: best  \N{DAGGER} not told from chance  "
         "\N{DOUBLE DAGGER} worse than chance"
     )
+    return text
+
+
+def steps_text_tables(runs: Sequence[RunResults], *, direction: str = "t2va") -> list[Table]:
+    """A table for each benchmark of steps: a line for each order and measure."""
+    tables = []
+    for found in localization_tables(runs, [direction]):
+        text = Table(title=f"steps in {found.title}", box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in ("", "measured", "%", "chance"):
+            text.add_column(name, justify="left" if name in ("", "measured") else "right")
+        for row in found.rows:
+            for column in found.columns:
+                cell = row.cells[column]
+                label = row.label if column == found.columns[0] else ""
+                text.add_row(label, column, cell.text + cell.mark, found.chance[column])
+        tables.append(text)
+    return tables
+
+
+def differences_text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table | None:
+    """Every two orders on every benchmark, judged as the report does; None for one order."""
+    tables = (retrieval_differences(runs, direction), localization_differences(runs, direction))
+    rows = [row for table in tables for row in table.rows]
+    if not rows:
+        return None
+    text = Table(title="differences", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("on", "first", "second", "points", ""):
+        text.add_column(name, justify="right" if name == "points" else "left")
+    for row in rows:
+        judged = f"{row.judged_by} {row.cells[row.judged_by].text}"
+        text.add_row(row.benchmark, row.first, row.second, judged, row.verdict)
     return text
 
 

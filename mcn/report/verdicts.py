@@ -61,16 +61,23 @@ def summary(judged: Sequence[Finding]) -> str:
 
 
 def missing_inputs(runs: Sequence[RunResults]) -> list[str]:
-    """A sentence for each way of comparing in which some clips lack what is compared with."""
+    """A sentence for clips left out, and for each way of comparing in which clips are missing."""
     sentences = [
         f"{part.title}, {DIRECTIONS.get(direction, direction)}: {ranks.num_missing} of "
-        f"{part.num_queries} clips have nothing to compare with and count as never found."
+        f"{part.num_queries} clips lack what is compared with and count as never found."
         for run in runs
         for part in run.benchmarks.values()
         for direction, ranks in part.queries.items()
         if ranks.num_missing
     ]
-    return list(dict.fromkeys(sentences))
+    left_out = [
+        f"{part.title}: {part.num_left_out} clips without audio are left out; the others have so "
+        "many fewer to be told from, and published numbers cannot be compared."
+        for run in runs
+        for part in run.benchmarks.values()
+        if part.num_left_out
+    ]
+    return list(dict.fromkeys(left_out + sentences))
 
 
 def _who(row: Row) -> str:

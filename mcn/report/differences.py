@@ -1,0 +1,116 @@
+"""Which orders differ: every two of them on the same queries or videos, with an interval.
+
+Seeds of one order stand together: what is compared is the mean over the seeds of each query.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from mcn.evaluation.differences import DifferenceVerdict, recall_difference, told_apart
+from mcn.evaluation.localization_statistics import mean_of_tasks_interval
+from mcn.evaluation.results import RunResults
+from mcn.evaluation.retrieval import RECALL_AT
+from mcn.evaluation.statistics import Interval
+from mcn.report.localization import RECALL, localization_benchmarks, mean_fractions
+from mcn.report.orders import Order, orders_of, pairs_to_compare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One metric of one order less that of another."""
+
+    interval: Interval
+
+    @property
+    def text(self) -> str:
+        """In percentage points, as in `+3.0 [-1.0, +7.0]`."""
+        value, low, high = (
+            f"{100 * number:+.1f}"
+            for number in (self.interval.value, self.interval.low, self.interval.high)
+        )
+        return f"{value} [{low}, {high}]"
+
+    @property
+    def verdict(self) -> DifferenceVerdict:
+        return told_apart(self.interval)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceRow:
+    """Two orders on one benchmark."""
+
+    benchmark: str
+    first: str
+    second: str
+    cells: dict[str, Difference]
+    judged_by: str
+    """The metric whose verdict is the row's."""
+
+    @property
+    def verdict(self) -> DifferenceVerdict:
+        return self.cells[self.judged_by].verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceTable:
+    """All pairs on benchmarks that have the same metrics."""
+
+    columns: tuple[str, ...]
+    rows: tuple[DifferenceRow, ...]
+
+
+def retrieval_differences(runs: Sequence[RunResults], direction: str) -> DifferenceTable:
+    """Every pair of orders on every retrieval benchmark, by recall; judged by R@10."""
+    columns = tuple(f"R@{k}" for k in RECALL_AT)
+    titles = {key: part.title for run in runs for key, part in run.benchmarks.items()}
+    rows = []
+    for key, title in titles.items():
+        orders = orders_of([run for run in runs if key in run.benchmarks])
+        for first, second in pairs_to_compare(orders):
+            groups = first.seeds[0].benchmarks[key].video_ids
+            cells = {
+                f"R@{k}": Difference(
+                    interval=recall_difference(
+                        _mean_hits(first, key, direction, k),
+                        _mean_hits(second, key, direction, k),
+                        groups=groups,
+                    )
+                )
+                for k in RECALL_AT
+            }
+            rows.append(_row(title, first, second, cells, columns[-1]))
+    return DifferenceTable(columns=columns, rows=tuple(rows))
+
+
+def localization_differences(runs: Sequence[RunResults], direction: str) -> DifferenceTable:
+    """Every pair of orders on every benchmark of steps, by recall in order."""
+    rows = []
+    for key, part in localization_benchmarks(runs).items():
+        orders = orders_of([run for run in runs if key in run.localization])
+        for first, second in pairs_to_compare(orders):
+            of_first, present = mean_fractions(first, key, RECALL, direction)
+            of_second, _ = mean_fractions(second, key, RECALL, direction)
+            interval = mean_of_tasks_interval(of_first - of_second, present, part.tasks)
+            cells = {RECALL: Difference(interval=interval)}
+            rows.append(_row(part.title, first, second, cells, RECALL))
+    return DifferenceTable(columns=(RECALL,), rows=tuple(rows))
+
+
+def _mean_hits(
+    order: Order, benchmark: str, direction: str, k: int
+) -> Float[np.ndarray, " queries"]:
+    """Share of the seeds that find each query's item among the first k."""
+    ranks = [run.benchmarks[benchmark].queries[direction].ranks for run in order.seeds]
+    mean: np.ndarray = (np.array(ranks) < k).mean(axis=0)
+    return mean
+
+
+def _row(
+    title: str, first: Order, second: Order, cells: dict[str, Difference], judged_by: str
+) -> DifferenceRow:
+    return DifferenceRow(
+        benchmark=title, first=first.label, second=second.label, cells=cells, judged_by=judged_by
+    )
