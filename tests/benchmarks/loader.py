@@ -1,26 +1,35 @@
-"""Clips per second of the training loader, beside one `.npy` a video and modality.
+"""Clips per second of the training loader, beside one file a video and modality.
 
-The peers differ in where rows come from, and in nothing else: the same clips, pooled and collated
-by the same code, with captions from our store. The publication opens the files of a video once,
-for all of its clips; a loader whose items are single clips opens them for each.
+All peers draw the same clips and collate them with our code. They open the files of a video once
+for all of its clips, as the publication does, and pool clip by clip with NumPy; one has our
+pooling, and differs in nothing but the files. Every process has one thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
+from torch.utils.data import DataLoader
 
 from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
-from mcn.modality import Modality
+from mcn.modality import MODALITIES, Modality
 from mcn.objectives import Stage
 from mcn.store.reader import FeatureStore
 from mcn.training.config import TrainConfig
 from tests.benchmarks.feature_files import Rows
+from tests.benchmarks.npy_reader import (
+    NpyReader,
+    load_widened,
+    load_zipped,
+    map_to_memory,
+    npy_path,
+)
 from tests.benchmarks.page_cache import drop_from_cache
 from tests.benchmarks.result import Result, rates
 from tests.benchmarks.timing import take_turns
@@ -31,8 +40,7 @@ from tests.benchmarks.training_corpus import (
     write_training_stores,
 )
 
-Load = Callable[[Path], Rows]
-"""The rows of a file, or a view of them."""
+WORKERS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,88 +49,107 @@ class Size:
 
     num_videos: int
     rounds: int
+    batches: int
+    """Batches that worker processes read in a round, their start included."""
 
 
-FULL = Size(num_videos=TrainConfig(stage=Stage.AVT).batch_size, rounds=3)
-QUICK = Size(num_videos=4, rounds=2)
+FULL = Size(num_videos=TrainConfig(stage=Stage.AVT).batch_size, rounds=3, batches=6)
+QUICK = Size(num_videos=4, rounds=2, batches=2)
 
 
 class NpyStore(FeatureStore):
-    """The index of the store, with the rows of each video in a file of their own."""
+    """The index of the store, with the rows of each video in a file that is kept till the next."""
 
-    def __init__(self, folder: Path, load: Load) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.load = load
-
-    def read(self, video_id: str, first_row: int = 0, stop_row: int | None = None) -> Rows:
-        return self.load(_npy(self.folder, video_id))[first_row:stop_row]
-
-
-class KeepLast:
-    """Loads a file whole, and keeps it until another one is asked for."""
-
-    def __init__(self) -> None:
-        self.path: Path | None = None
+        self.video_id = ""
         self.rows: Rows = np.empty(0, np.float16)
 
-    def __call__(self, path: Path) -> Rows:
-        if path != self.path:
-            self.path, self.rows = path, np.load(path)
-        return self.rows
+    def read(self, video_id: str, first_row: int = 0, stop_row: int | None = None) -> Rows:
+        if video_id != self.video_id:
+            self.video_id, self.rows = video_id, np.load(npy_path(self.folder, video_id))
+        return self.rows[first_row:stop_row]
 
 
 def measure(*, quick: bool) -> list[Result]:
-    """Clips per second with the files in the page cache, and with an empty one."""
+    """Clips per second of one process, with files in the page cache and without, and of two."""
     size = QUICK if quick else FULL
+    torch.set_num_threads(1)
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_training_stores(folder, num_videos=size.num_videos)
         loaders = _loaders(folder, TrainConfig(stage=Stage.AVT, batch_size=size.num_videos))
         num_clips = _check_all_read_the_same(list(loaders.values()))
-        runs = {peer: partial(loader.__getitem__, 0) for peer, loader in loaders.items()}
         files = [path for path in folder.rglob("*") if path.is_file()]
-        results = []
-        for cache, before_each in (("warm", None), ("cold", partial(drop_from_cache, files))):
-            timings = take_turns(runs, rounds=size.rounds, before_each=before_each)
-            measured = (
-                f"a batch of {num_clips:,} clips from {size.num_videos} videos of {VIDEO_SECONDS} "
-                f"s, three modalities; {size.rounds} rounds, 1 process, {cache} page cache"
-            )
-            rows = rates(timings, amount=num_clips, unit="clips/s")
-            results.append(Result(title=f"loader, {cache}", measured=measured, rows=rows))
-    return results
+        alone = {peer: partial(loader.__getitem__, 0) for peer, loader in loaders.items()}
+        many = {
+            peer: partial(_exhaust, _by_workers(loader, size.batches))
+            for peer, loader in loaders.items()
+        }
+        drop = partial(drop_from_cache, files)
+        return [
+            _compare(alone, "1 process, warm page cache", 1, num_clips, size),
+            _compare(many, f"{WORKERS} processes, warm page cache", size.batches, num_clips, size),
+            _compare(alone, "1 process, cold page cache", 1, num_clips, size, before_each=drop),
+        ]
+
+
+def _compare(
+    runs: Mapping[str, Callable[[], object]],
+    how: str,
+    batches: int,
+    num_clips: int,
+    size: Size,
+    *,
+    before_each: Callable[[], object] | None = None,
+) -> Result:
+    timings = take_turns(runs, rounds=size.rounds, before_each=before_each)
+    measured = (
+        f"{batches} x a batch of {num_clips:,} clips from {size.num_videos} videos of "
+        f"{VIDEO_SECONDS} s, three modalities; {size.rounds} rounds, {how}"
+    )
+    rows = rates(timings, amount=batches * num_clips, unit="clips/s")
+    return Result(title=f"loader, {how}", measured=measured, rows=rows)
+
+
+def _by_workers(loader: TrainingBatches, batches: int) -> DataLoader:  # type: ignore[type-arg]
+    return DataLoader(
+        loader,
+        sampler=[0] * batches,
+        batch_size=None,
+        num_workers=WORKERS,
+        multiprocessing_context="fork",  # this process was spawned, and would spawn them as well
+    )
+
+
+def _exhaust(batches: Iterable[object]) -> None:
+    for _ in batches:
+        pass
 
 
 def _loaders(folder: Path, config: TrainConfig) -> dict[str, TrainingBatches]:
     """Loaders of the same batches by where the rows are, ours first."""
     stores = open_stores(folder, FEATURES)
-    audio, video = stores["audio"], stores["video"]
-    for store in (audio, video):
+    for store in stores.values():
         for video_id in store.video_ids:
-            np.save(_npy(store.folder, video_id), store.read(video_id))
-    loads: dict[str, tuple[Load, Load]] = {
-        ".npy, whole file once a video": (KeepLast(), KeepLast()),
-        ".npy, whole file for each clip": (np.load, np.load),
-        ".npy, memory map for each clip": (partial(np.load, mmap_mode="r"),) * 2,
+            rows, path = store.read(video_id), npy_path(store.folder, video_id)
+            np.save(path, rows)
+            np.savez(path.with_suffix(".npz"), features=rows)
+    npy: dict[Modality, FeatureStore] = {m: NpyStore(stores[m].folder) for m in MODALITIES}
+    readers = {
+        "TrainingBatches": ClipReader(stores),
+        ".npy, our pooling": ClipReader(npy),
+        ".npy, NumPy clip by clip": NpyReader(stores, load_widened),
+        ".npy as memory map, NumPy": NpyReader(stores, map_to_memory),
+        ".npz as MCN opens it, NumPy": NpyReader(stores, load_zipped),
     }
-    readers = {"TrainingBatches": ClipReader(stores)}
-    for peer, (load_audio, load_video) in loads.items():
-        from_npy: dict[Modality, FeatureStore] = {
-            "audio": NpyStore(audio.folder, load_audio),
-            "video": NpyStore(video.folder, load_video),
-            "text": stores["text"],
-        }
-        readers[peer] = ClipReader(from_npy)
     return {name: TrainingBatches(reader, sampling(config)) for name, reader in readers.items()}
-
-
-def _npy(folder: Path, video_id: str) -> Path:
-    return folder / f"{video_id}.npy"
 
 
 def _check_all_read_the_same(loaders: list[TrainingBatches]) -> int:
     """Number of clips in the first batch of them all."""
     ours, *others = (loader[0] for loader in loaders)
     for other in others:
-        assert ours.video.equal(other.video) and ours.audio.equal(other.audio)
+        assert ours.video.equal(other.video) and ours.words.float().equal(other.words.float())
+        torch.testing.assert_close(ours.audio, other.audio)
     return len(ours)
