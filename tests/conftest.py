@@ -10,6 +10,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 import torch
 
+from tests.downloads import download_root, small_video, video_site  # noqa: F401
 from tests.programs import programs  # noqa: F401
 from tests.slurm_cluster import slurm_cluster, slurm_cluster_without_accounting  # noqa: F401
 

@@ -1,0 +1,117 @@
+"""The videos of the manifest: `python jobs/download.py --array 0-899%16`."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes
+
+from extractors.corpus import download_ledger, listed_videos
+from extractors.download import DownloadConfig
+from extractors.download_shard import download_shard, is_left
+from extractors.plan import extend_plan, read_plan
+from jobs.command import run_command, shards_asked_for, step_of
+from mcn.data.ledger import LedgerFile, read_ledger
+from mcn.progress import Progress
+from mcn.root import Root
+from mcn.stop import stop_on_signal
+from slurm.environment import Task, current_task
+from slurm.launch import Target, launch_array
+from slurm.resources import site_resources
+
+MOST_TASKS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Download the videos of HowTo100M's csv or of the manifest; what is there stays there."""
+
+    download: OmitArgPrefixes[DownloadConfig] = field(default_factory=DownloadConfig)
+    root: Path | None = None
+    """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
+    benchmark: str | None = None
+    """Work on this benchmark's videos, which its manifest.csv lists, instead of the training
+    videos."""
+    array: str | None = None
+    """Shards to work on, as SLURM writes them: 0-899, or 3,7,20-29, or 0-899%64 for 64 at once, of
+    which there are 16 otherwise; or failed, for those that ended short. By default all."""
+    retry: Literal["transient"] | None = None
+    """Try again the videos that have failed and may come yet."""
+    videos_per_shard: int = 1000
+    """Mean number of videos in a shard, when new videos are planned."""
+    target: OmitArgPrefixes[Target] = field(
+        default_factory=lambda: Target(resources=site_resources("download", cpus_per_task=1))
+    )
+
+
+def main(arguments: Arguments) -> None:
+    """Plan what is new, and bring the shards that are not done to where they are downloaded."""
+    root = Root.resolve(arguments.root)
+    if arguments.benchmark:
+        root = root.benchmark(arguments.benchmark)
+    task = current_task()
+    if task is not None:
+        _download(task.index, root, arguments, task)
+        return
+    root.raw.mkdir(parents=True, exist_ok=True)
+    costs = {video.video_id: 1.0 for video in listed_videos(root)}
+    if not costs:
+        raise ValueError(
+            f"{root.path} lists no videos: put {root.howto100m_csv.name} there, or a "
+            f"{root.manifest.name} with columns video_id,path,category,seconds,frames"
+        )
+    plan = extend_plan(_plan(root), costs, videos_per_shard=arguments.videos_per_shard)
+    step = step_of(Root.resolve(arguments.root), "download", arguments.benchmark)
+    asked, max_running = shards_asked_for(arguments.array, len(plan), step)
+    entered, is_retry = read_ledger(download_ledger(root)), arguments.retry is not None
+    left = [i for i in asked if any(is_left(entered.get(v), is_retry=is_retry) for v in plan[i])]
+    if not left:
+        print(f"{step.folder.path.name}: nothing left to download in {len(asked)} shards")
+    else:
+        launch_array(
+            step,
+            left,
+            arguments.target,
+            max_running=max_running or MOST_TASKS_AT_ONCE,
+            here=lambda index: _download(index, root, arguments, None),
+        )
+    if arguments.target.kind != "slurm":
+        _print_outcomes(root)
+
+
+def _download(index: int, root: Root, arguments: Arguments, task: Task | None) -> None:
+    """Download the videos of one shard."""
+    planned = read_plan(_plan(root))[index]
+    label = f"download {root.path.name}, shard {index}"
+    file = task.progress if task else None
+    with (
+        stop_on_signal() as stop,
+        Progress(label, total=len(planned), unit="videos", file=file) as progress,
+    ):
+        download_shard(
+            planned,
+            root.raw,
+            LedgerFile(download_ledger(root) / f"{index:05d}.jsonl"),
+            arguments.download,
+            is_retry=arguments.retry is not None,
+            progress=progress,
+            stop=stop,
+        )
+
+
+def _plan(root: Root) -> Path:
+    return root.plans / "download.csv"
+
+
+def _print_outcomes(root: Root) -> None:
+    outcomes = read_ledger(download_ledger(root)).values()
+    failed = Counter((o.kind, o.reason) for o in outcomes if o.status == "failed")
+    print(f"downloaded: {len(outcomes) - failed.total()} videos, {failed.total()} failed")
+    for (kind, reason), number in failed.most_common():
+        print(f"  {number} {kind}: {reason}")
+
+
+if __name__ == "__main__":
+    run_command(lambda: main(tyro.cli(Arguments)))
