@@ -18,6 +18,7 @@ from mcn.progress import Progress
 from mcn.root import Root
 from mcn.stop import stop_on_signal
 from mcn.store.layout import SEALED_SUFFIX, is_sealed
+from mcn.store.upkeep.merged import is_merged
 from slurm.environment import Task, current_task
 from slurm.launch import Target, launch_array
 from slurm.resources import site_resources
@@ -71,7 +72,7 @@ def main(arguments: Arguments) -> None:
         index
         for index in asked
         if any(
-            index < len(plan) and not is_sealed(_shard_path(index, modality, place, arguments))
+            index < len(plan) and not _is_made(_shard_path(index, modality, place, arguments))
             for modality, plan in plans.items()
         )
     ]
@@ -116,7 +117,7 @@ def _extract(index: int, root: Root, place: Root, arguments: Arguments, task: Ta
     ):
         for modality, video_ids in shards.items():
             path = _shard_path(index, modality, place, arguments)
-            if is_sealed(path):
+            if _is_made(path):
                 progress.skip(len(video_ids))
                 continue
             source = _source(modality, root, place, arguments)
@@ -143,6 +144,10 @@ def _source(modality: Modality, root: Root, place: Root, arguments: Arguments) -
 
 def _shard_path(index: int, modality: Modality, place: Root, arguments: Arguments) -> Path:
     return place.store / _store_name(modality, arguments) / f"{index:05d}{SEALED_SUFFIX}"
+
+
+def _is_made(shard: Path) -> bool:
+    return is_sealed(shard) or is_merged(shard)
 
 
 def _store_name(modality: Modality, arguments: Arguments) -> str:

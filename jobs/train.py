@@ -14,8 +14,9 @@ import tyro
 from tyro.conf import OmitArgPrefixes
 
 from jobs.command import run_command, step_of
-from mcn.data.stores import Features, open_stores
+from mcn.data.stores import Features, open_stores, store_folders
 from mcn.root import Root
+from mcn.store.snapshot import Snapshot
 from mcn.training.config import PRESETS, Runtime, TrainConfig
 from mcn.training.guard import nonfinite_summary
 from mcn.training.loop import train
@@ -38,6 +39,9 @@ class Arguments:
     published also what its code does wrong, demo those for a corpus of dozens of videos."""
     root: Path | None = None
     """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
+    snapshot: Path | None = None
+    """What to train on, of `jobs/store.py snapshot`; by default all that is sealed when the run
+    begins. The run keeps it, and carries on with the same."""
     run: str | None = None
     """Folder below runs/; by default named by order, seed and control."""
     gpus: int | None = None
@@ -76,13 +80,32 @@ def _train(store: Path, arguments: Arguments, run: RunFolder, progress_file: Pat
             f"--gpus {arguments.gpus}: torch sees no GPU on {socket.gethostname()}; "
             "--device cpu trains on processors"
         )
-    stores = open_stores(store, arguments.features)
+    stores = open_stores(store, arguments.features, _snapshot(store, arguments, run))
     train(arguments.config, arguments.runtime, stores, run, progress_file=progress_file)
     if int(os.environ.get("RANK", 0)) == 0:
         print(f"{run.path.name}: trained, {run.final}")
         not_finite = nonfinite_summary(run.nonfinite_log)
         if not_finite is not None:
             print(f"{run.path.name}: {not_finite}")
+
+
+def _snapshot(store: Path, arguments: Arguments, run: RunFolder) -> Snapshot:
+    """The shards that the run is trained on from its beginning to its end, by all ranks."""
+    path = run.path / "snapshot.json"
+    asked = None if arguments.snapshot is None else Snapshot.read(arguments.snapshot)
+    if path.exists():
+        kept = Snapshot.read(path)
+    else:
+        folders = store_folders(store, arguments.features).values()
+        new = asked or Snapshot.take(folders)
+        open_stores(store, arguments.features, new)  # a run does not begin on what cannot be read
+        kept = new.keep(path)
+    if asked not in (None, kept):
+        raise ValueError(
+            f"{path} is another snapshot than {arguments.snapshot}: give this run its own "
+            "--run NAME, or carry on without --snapshot"
+        )
+    return kept
 
 
 def shape_of(arguments: Arguments) -> Shape:

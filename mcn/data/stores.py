@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mcn.modality import Modality
 from mcn.store.reader import FeatureStore
+from mcn.store.snapshot import Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +20,21 @@ class Features:
     """Text features."""
 
 
-def open_stores(folder: Path, features: Features) -> dict[Modality, FeatureStore]:
-    """The stores of all modalities below a `store/` folder."""
+def open_stores(
+    folder: Path, features: Features, snapshot: Snapshot | None = None
+) -> dict[Modality, FeatureStore]:
+    """The stores of all modalities below a `store/` folder, as they were in a snapshot if given."""
+    paths = store_folders(folder, features)
     return {
-        "video": FeatureStore(folder / features.video),
-        "audio": FeatureStore(folder / features.audio),
-        "text": FeatureStore(folder / features.text),
+        modality: FeatureStore(path, pinned=snapshot.labels(path) if snapshot else None)
+        for modality, path in paths.items()
+    }
+
+
+def store_folders(folder: Path, features: Features) -> dict[Modality, Path]:
+    """Where the store of each modality is."""
+    return {
+        "video": folder / features.video,
+        "audio": folder / features.audio,
+        "text": folder / features.text,
     }

@@ -4,6 +4,10 @@
     reader.py   FeatureStore: rows of a folder of sealed shards
     verify.py   verify_shard: is a sealed file what was written?
     summary.py  what a folder holds, under construction included
+    snapshot.py which sealed shards a reader is pinned to
+    exchange/   import from and export to one file a video, and WebDataset
+    upkeep/     merge and repair
+    stored_records.py   records of a sealed shard, each checked; what the two begin with
     record.py   Record, SPAN: what a writer appends
     fingerprint.py, plan.py   what made a shard, and what it is to hold
     layout.py   the format; journal.py, frames.py, pack.py, shard.py write and read it

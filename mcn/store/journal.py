@@ -26,8 +26,8 @@ from mcn.store.plan import ShardPlan
 from mcn.store.rawio import fsync_folder, read_at, write_at
 from mcn.store.record import SPAN, Record
 
-_HEADER = b"MCNJ"
-_RECORD = b"MCNR"
+HEADER_MARKER = b"MCNJ"
+RECORD_MARKER = b"MCNR"
 
 
 class Entry(NamedTuple):
@@ -81,7 +81,7 @@ class Journal:
             "provenance": dict(provenance),
         }
         data = [part for part in (record.spans, record.features) if part is not None]
-        frame = encode_frame(_RECORD, meta, data)
+        frame = encode_frame(RECORD_MARKER, meta, data)
         try:
             write_at(self._file.fileno(), frame, self._end)
             os.fsync(self._file.fileno())
@@ -112,8 +112,8 @@ class Journal:
     def _open_header(self, plan: ShardPlan) -> int:
         """Checks the header, or writes it where there is none; returns where records begin."""
         descriptor = self._file.fileno()
-        expected = encode_frame(_HEADER, _header(plan))
-        found = find_frame(descriptor, 0, _HEADER)
+        expected = encode_frame(HEADER_MARKER, _header(plan))
+        found = find_frame(descriptor, 0, HEADER_MARKER)
         if found and is_intact(descriptor, found):
             plan.check_same(_read_header(self.path, found), self.path)
             return found.end
@@ -156,7 +156,7 @@ def peek(path: Path) -> tuple[ShardPlan, list[Entry]]:
         ValueError: If the file has no whole header (yet).
     """
     with path.open("rb") as file:
-        header = find_frame(file.fileno(), 0, _HEADER)
+        header = find_frame(file.fileno(), 0, HEADER_MARKER)
         if header is None or not is_intact(file.fileno(), header):
             raise ValueError(f"{path}: no whole header; run `python jobs/extract.py` to carry on")
         plan = _read_header(path, header)
@@ -171,7 +171,7 @@ def peek(path: Path) -> tuple[ShardPlan, list[Entry]]:
 
 
 def _record_frames(descriptor: int, offset: int) -> Iterator[Frame]:
-    while frame := find_frame(descriptor, offset, _RECORD):
+    while frame := find_frame(descriptor, offset, RECORD_MARKER):
         yield frame
         offset = frame.end
 

@@ -14,7 +14,7 @@ from mcn.store.layout import FORMAT, FORMAT_VERSION, canonical_json
 from mcn.store.rawio import range_crc32c
 
 LABEL_BYTES = 512
-_CRC_BYTES = 4
+CRC_BYTES = 4
 
 Range = tuple[int, int]
 """Bytes [start, stop) of a file; (0, 0) for what is empty."""
@@ -39,8 +39,8 @@ class Label:
 
     def encode(self) -> bytes:
         """The label as it stands in the file: JSON, zeros, checksum."""
-        text = canonical_json(asdict(self)).encode().ljust(LABEL_BYTES - _CRC_BYTES, b"\0")
-        return text + crc32c(text).to_bytes(_CRC_BYTES, "little")
+        text = canonical_json(asdict(self)).encode().ljust(LABEL_BYTES - CRC_BYTES, b"\0")
+        return text + crc32c(text).to_bytes(CRC_BYTES, "little")
 
 
 def read_label(descriptor: int) -> Label:
@@ -49,8 +49,20 @@ def read_label(descriptor: int) -> Label:
     Raises:
         ValueError: If there is none, or if the file is not as it was written.
     """
+    label = read_label_of_damaged(descriptor)
+    if os.fstat(descriptor).st_size < max(label.spans[1], label.features[1]):
+        raise ValueError("it was cut off")
+    return label
+
+
+def read_label_of_damaged(descriptor: int) -> Label:
+    """As `read_label`, but of a file whose spans and features may be cut off.
+
+    Raises:
+        ValueError: If label or description are not as they were written.
+    """
     found = os.pread(descriptor, LABEL_BYTES, 0)
-    text, checksum = found[:-_CRC_BYTES], int.from_bytes(found[-_CRC_BYTES:], "little")
+    text, checksum = found[:-CRC_BYTES], int.from_bytes(found[-CRC_BYTES:], "little")
     if len(found) < LABEL_BYTES or crc32c(text) != checksum:
         raise ValueError("no shard of features, or damaged in its first bytes")
     fields = json.loads(text.rstrip(b"\0"))
@@ -58,10 +70,8 @@ def read_label(descriptor: int) -> Label:
     if kind != (FORMAT, FORMAT_VERSION):
         raise ValueError(f"its format is {kind}, this code reads {(FORMAT, FORMAT_VERSION)}")
     label = Label(**fields | {name: tuple(fields[name]) for name in ("index", "spans", "features")})
-    if os.fstat(descriptor).st_size < max(label.spans[1], label.features[1]):
-        raise ValueError("it was cut off")
     if label.description_crc32c != description_crc32c(descriptor, label.spans, label.features):
-        raise ValueError("index, attributes or HDF5's structures are damaged")
+        raise ValueError("index, attributes or HDF5's structures are damaged, or cut off")
     return label
 
 

@@ -19,6 +19,7 @@ from mcn.store.layout import FEATURE_DTYPE
 from mcn.store.rawio import read_at
 from mcn.store.record import SPAN
 from mcn.store.shard import SealedShard, open_shard, shard_paths
+from mcn.store.snapshot import Labels, pinned_shards
 
 
 class VideoEntry(NamedTuple):
@@ -35,20 +36,22 @@ class FeatureStore:
     Half-made shards are not seen. Can be pickled and forked: each process opens its own files.
     """
 
-    def __init__(self, folder: Path, *, mixed: bool = False) -> None:
+    def __init__(self, folder: Path, *, mixed: bool = False, pinned: Labels | None = None) -> None:
         """Opens the shards of a folder.
 
         Args:
             folder: A modality of the store, `store/video-resnet152`.
             mixed: Take shards of different extractors, weights or recipes together; width and
                 rate of the rows must be equal all the same.
+            pinned: Open just these shards, as they were in a snapshot.
 
         Raises:
             FileNotFoundError: If there are no shards.
-            ValueError: If two shards do not go together, or one cannot be read.
+            ValueError: If two shards do not go together, or one cannot be read or is not the one
+                that was in the snapshot.
         """
         self.folder = folder
-        shards = _open_shards(folder)
+        shards = _open_shards(folder) if pinned is None else pinned_shards(folder, pinned)
         self.fingerprints = _fingerprints(shards, mixed=mixed)
         """The fingerprints of all shards, each once; more than one only where mixed."""
         self.dim = self.fingerprints[0].dim

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcn.store.fingerprint import Fingerprint
-from mcn.store.label import Label, read_label
+from mcn.store.label import CRC_BYTES, Label, read_label
 from mcn.store.layout import SEALED_SUFFIX, index_dtype
 from mcn.store.plan import ShardPlan
 from mcn.store.rawio import read_at
@@ -39,6 +39,12 @@ class SealedShard:
     label: Label
     index: NDArray[Any]
     """An entry of `index_dtype` for each video."""
+
+    @property
+    def label_crc32c(self) -> int:
+        """Of the label, which has checksums of all the rest: another shard has another one."""
+        # The last bytes are their own checksum: crc32c over them too is the same for all labels.
+        return int.from_bytes(self.label.encode()[-CRC_BYTES:], "little")
 
     def fingerprint(self) -> Fingerprint:
         """What made the features; read from the attributes."""

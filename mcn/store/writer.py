@@ -93,8 +93,14 @@ class ShardWriter:
         """What a crash or a bad disk had spoilt of the journal, cut off at opening."""
         return 0 if self._held is None else self._held.journal.dropped_bytes
 
-    def append(self, record: Record) -> None:
+    def append(
+        self, record: Record, provenance: Mapping[str, str | int | float] | None = None
+    ) -> None:
         """Adds one video's record, on disk when this returns.
+
+        Args:
+            record: What became of the video.
+            provenance: Of a record that comes from another file; by default this writer's.
 
         Raises:
             ValueError: If the video is not planned or has a record, or if the record is not sound.
@@ -106,7 +112,7 @@ class ShardWriter:
             raise ValueError(f"video {record.video_id!r} already has a record in {self.path}")
         check_record(record, self.plan.fingerprint)
         with self._held.lease.explain_errors():
-            self._held.journal.append(record, self.provenance)
+            self._held.journal.append(record, self.provenance if provenance is None else provenance)
         self._held.lease.check()
 
     def seal(self) -> Path:
