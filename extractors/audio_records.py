@@ -1,13 +1,18 @@
 """Sound of resized videos as records of the store."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
+import numpy as np
 import torch
 
+from extractors.ahead import read_ahead
 from extractors.audio import ROWS_PER_SECOND, AudioExtractor, log_mel
+from extractors.batching import VIDEOS_AHEAD, Item
 from extractors.corpus import ResizedVideos
 from extractors.extract import failed_record, features_record
-from extractors.media import MediaError, read_waveform
+from extractors.media import MediaError, sound_of
+from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
 from extractors.weights import Weights
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import Record
@@ -22,10 +27,20 @@ class AudioRecords:
     """DAVEnet features of each resized video."""
 
     def __init__(
-        self, videos: ResizedVideos, extractor: AudioExtractor, weights: Weights, *, name: str
+        self,
+        videos: ResizedVideos,
+        extractor: AudioExtractor,
+        weights: Weights,
+        *,
+        name: str,
+        limits: SandboxLimits = DEFAULT_LIMITS,
     ) -> None:
-        """Takes the videos, the network, what it was loaded with, and the name of its store."""
+        """Takes the videos, the network, what it was loaded with, the name of its store.
+
+        A video may cost what the limits say.
+        """
         self.videos = videos
+        self.limits = limits
         self.extractor = extractor
         self.fingerprint = Fingerprint(
             extractor=name,
@@ -47,12 +62,28 @@ class AudioRecords:
         }
 
     def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
+        with (
+            Sandbox(sound_of, self.limits) as sandbox,
+            closing(
+                read_ahead(self._waveforms(video_ids, sandbox), limit=VIDEOS_AHEAD)
+            ) as waveforms,
+        ):
+            for video_id, waveform in waveforms:
+                if isinstance(waveform, MediaError):
+                    yield failed_record(video_id, waveform.reason, self.fingerprint)
+                    continue
+                rows = self.extractor(log_mel(waveform, SAMPLE_RATE))
+                completeness = self.videos.completeness[video_id]
+                yield features_record(video_id, rows, completeness, self.fingerprint)
+
+    def _waveforms(self, video_ids: Iterable[str], sandbox: Sandbox) -> Iterator[Item]:
         for video_id in video_ids:
             try:
-                waveform = read_waveform(self.videos.path(video_id), SAMPLE_RATE)
+                sound = sandbox.run(
+                    self.videos.path(video_id),
+                    promised_seconds=self.videos.seconds[video_id],
+                    sample_rate=SAMPLE_RATE,
+                )
+                yield video_id, torch.from_numpy(np.concatenate(list(sound)))
             except MediaError as error:
-                yield failed_record(video_id, error.reason, self.fingerprint)
-                continue
-            rows = self.extractor(log_mel(torch.from_numpy(waveform), SAMPLE_RATE))
-            completeness = self.videos.completeness[video_id]
-            yield features_record(video_id, rows, completeness, self.fingerprint)
+                yield video_id, error

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from mcn.store.record import Record
 from mcn.store.writer import ShardWriter
 
 
+@runtime_checkable
 class RecordSource(Protocol):
     """Makes the records of one modality."""
 

@@ -33,6 +33,12 @@ FORMATS = "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,asf,ogg,wav,flac"
 PROBE_BYTES = 5_000_000
 """How far FFmpeg may read to find out what a file holds."""
 
+MAX_PIXELS = 8192 * 8192
+"""What a picture may have: twice that of 8K. A decoder holds up to 17 of them at once."""
+
+PIECES_AT_ONCE = 1000
+"""Of sound; about a minute."""
+
 
 class MediaError(Exception):
     """A media file that cannot be used.
@@ -114,11 +120,20 @@ def open_media(path: Path) -> Iterator[InputContainer]:
 
 
 def find_video(container: InputContainer) -> VideoStream | None:
-    """The moving picture of a file, if FFmpeg can decode it; cover art does not count."""
+    """The moving picture of a file, if FFmpeg can decode it; cover art does not count.
+
+    Raises:
+        MediaError: "too-large" if it has more pixels than anybody films.
+    """
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or stream.codec_context is None:
         return None
-    return None if stream.disposition & Disposition.attached_pic else stream
+    if stream.disposition & Disposition.attached_pic:
+        return None
+    if stream.width * stream.height > MAX_PIXELS:
+        size = f"{stream.width}x{stream.height}"
+        raise MediaError("too-large", f"{container.name}: pictures of {size} are not decoded")
+    return stream
 
 
 def find_audio(container: InputContainer) -> AudioStream | None:
@@ -189,19 +204,30 @@ def read_waveform(path: Path, sample_rate: int = 16_000) -> Float32[np.ndarray, 
     Raises:
         MediaError: If the file cannot be opened or has no sound ("no-audio").
     """
+    return np.concatenate(list(sound_of(path, sample_rate)))
+
+
+def sound_of(path: Path, sample_rate: int) -> Iterator[Float32[np.ndarray, " some"]]:
+    """The samples of `read_waveform`, some at a time."""
     with open_media(path) as container:
         audio = find_audio(container)
         if audio is None:
             raise MediaError("no-audio", f"{path}: there is no sound in it")
-        pieces: list[Float32[np.ndarray, " samples"]] = []
+        pieces: list[Float32[np.ndarray, " some"]] = []
         lane = Lane(
             Track(audio, start_seconds(container)),
             partial(audio_graph, sample_rate=sample_rate),
             lambda frame: pieces.append(frame.to_ndarray()[0]),
         )
+        has_sound = False
         for packet in packets(container, audio):
             lane.push(packet)
+            if len(pieces) >= PIECES_AT_ONCE:
+                yield np.concatenate(pieces)
+                pieces.clear()
+                has_sound = True
         lane.finish()
-        if not pieces:
+        if pieces:
+            yield np.concatenate(pieces)
+        elif not has_sound:
             raise MediaError("no-audio", f"{path}: none of its sound could be decoded")
-        return np.concatenate(pieces)

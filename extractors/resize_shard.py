@@ -5,12 +5,16 @@ bears its token, so that one that was given up for dead and lives does not spoil
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 
 from extractors.media import MediaError
-from extractors.resize import ResizeConfig, resize_video
+from extractors.resize import ResizeConfig
+from extractors.resize_sandboxed import resize_in, resized_numbers
+from extractors.sandbox import Sandbox
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
@@ -39,7 +43,7 @@ def resize_shard(
         folder: Where `<id>.mp4` goes.
         ledger: What is done already; grows by a line a video.
         config: The standard form.
-        num_threads: Videos at once; FFmpeg works outside Python's lock.
+        num_threads: Videos at once, each in a child process.
         progress: Told of videos as they are done.
         stop: Once it is set no further video is begun; those under way are finished.
 
@@ -56,9 +60,11 @@ def resize_shard(
         missing = {k: v for k, v in sources.items() if k not in entered}
         progress.skip(len(sources) - len(missing))
         ours = _own_folder(work, lease.token)
-        with ThreadPoolExecutor(num_threads) as pool:
+        with _sandboxes(num_threads) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
             futures = [
-                pool.submit(_resize, video_id, source, ours / f"{video_id}.mp4", config, stop)
+                pool.submit(
+                    _resize, video_id, source, ours / f"{video_id}.mp4", config, stop, sandboxes
+                )
                 for video_id, source in missing.items()
             ]
             num_left = len(futures)
@@ -97,16 +103,34 @@ def _put_in_place(outcome: Outcome, made_in: Path, folder: Path) -> None:
         fsync_folder(folder)
 
 
+@contextmanager
+def _sandboxes(num_threads: int) -> Iterator[SimpleQueue[Sandbox]]:
+    """One for each thread; whoever takes one puts it back."""
+    sandboxes: SimpleQueue[Sandbox] = SimpleQueue()
+    with ExitStack() as stack:
+        for _ in range(num_threads):
+            sandboxes.put(stack.enter_context(Sandbox(resized_numbers)))
+        yield sandboxes
+
+
 def _resize(
-    video_id: str, source: Path, target: Path, config: ResizeConfig, stop: StopRequest
+    video_id: str,
+    source: Path,
+    target: Path,
+    config: ResizeConfig,
+    stop: StopRequest,
+    sandboxes: SimpleQueue[Sandbox],
 ) -> Outcome | None:
     """What became of the video; None where it was not begun."""
     if stop.is_set:
         return None
+    sandbox = sandboxes.get()
     try:
-        resized = resize_video(source, target, config)
+        resized = resize_in(sandbox, source, target, config)
     except MediaError as error:
         return Outcome(video_id=video_id, status="failed", reason=error.reason, detail=str(error))
+    finally:
+        sandboxes.put(sandbox)
     return Outcome(
         video_id=video_id,
         status="done",

@@ -1,8 +1,6 @@
 """Appearance features: one row for each second of a resized video."""
 
-import itertools
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -15,10 +13,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from extractors.media import MediaError, keyframes, probe
+from extractors.pictures import pictures_of
 
 SHORT_SIDE = 224
-FRAMES_SCALED_AT_ONCE = 32
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 RANDOM_BRANCH_SCALE = 0.1
@@ -28,34 +25,16 @@ def frames_of(path: Path) -> UInt8[Tensor, "time 3 height width"]:
     """The frame at each full second of a resized video, its short side 224 pixels, uncropped.
 
     Raises:
-        MediaError: If the file cannot be read; "keyframes" if they are not a second apart;
-            "truncated" if it was cut off after it had been resized.
+        MediaError: If the file cannot be read, or is not as it was resized: see `pictures_of`.
     """
-    info = probe(path)
-    pictures = _pictures_a_second_apart(path)
-    frames = []
-    while chunk := list(itertools.islice(pictures, FRAMES_SCALED_AT_ONCE)):
-        frames.append(_scaled(np.stack(chunk)))
-    num_frames = sum(map(len, frames))
-    promised = math.ceil(info.num_frames / info.fps) if info.num_frames and info.fps else 1
-    if num_frames < promised:
-        raise MediaError(
-            "truncated",
-            f"{path}: {num_frames} of {promised} frames, one a second, could be decoded; "
-            "remove the file and resize the video again",
-        )
-    return torch.cat(frames)
+    return frames_from(pictures_of(path))
 
 
-def _pictures_a_second_apart(path: Path) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    for second, (seconds, picture) in enumerate(keyframes(path)):
-        if abs(seconds - second) > 1e-3:
-            raise MediaError(
-                "keyframes",
-                f"{path}: a keyframe at {seconds:.3f} s where one at {second} s should be; "
-                "jobs/resize.py makes videos with one a second",
-            )
-        yield picture
+def frames_from(
+    pictures: Iterable[UInt8[np.ndarray, "some height width 3"]],
+) -> UInt8[Tensor, "time 3 high wide"]:
+    """Frames of pictures that come some at a time."""
+    return torch.cat([_scaled(some) for some in pictures])
 
 
 def _scaled(

@@ -1,6 +1,7 @@
 """Frames of resized videos as records of the store."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 import torch
 
@@ -8,7 +9,9 @@ from extractors.batching import Item, forward_across
 from extractors.corpus import ResizedVideos
 from extractors.extract import failed_record, features_record
 from extractors.media import MediaError
-from extractors.video import SHORT_SIDE, VideoExtractor, frames_of
+from extractors.pictures import pictures_of
+from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
+from extractors.video import SHORT_SIDE, VideoExtractor, frames_from
 from extractors.weights import Weights
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import Record
@@ -21,10 +24,20 @@ class VideoRecords:
     """Appearance features of each resized video, one row a second."""
 
     def __init__(
-        self, videos: ResizedVideos, extractor: VideoExtractor, weights: Weights, *, name: str
+        self,
+        videos: ResizedVideos,
+        extractor: VideoExtractor,
+        weights: Weights,
+        *,
+        name: str,
+        limits: SandboxLimits = DEFAULT_LIMITS,
     ) -> None:
-        """Takes the videos, the network, what it was loaded with, and the name of its store."""
+        """Takes the videos, the network, what it was loaded with, the name of its store.
+
+        A video may cost what the limits say.
+        """
         self.videos = videos
+        self.limits = limits
         self.extractor = extractor
         self.fingerprint = Fingerprint(
             extractor=name,
@@ -47,19 +60,29 @@ class VideoRecords:
         }
 
     def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
-        results = forward_across(
-            self._frames(video_ids), self.extractor, batch_size=self.extractor.batch_size
-        )
-        for video_id, rows in results:
-            if isinstance(rows, MediaError):
-                yield failed_record(video_id, rows.reason, self.fingerprint)
-            else:
-                completeness = self.videos.completeness[video_id]
-                yield features_record(video_id, rows, completeness, self.fingerprint)
+        with (
+            Sandbox(pictures_of, self.limits) as sandbox,
+            closing(
+                forward_across(
+                    self._frames(video_ids, sandbox),
+                    self.extractor,
+                    batch_size=self.extractor.batch_size,
+                )
+            ) as results,
+        ):
+            for video_id, rows in results:
+                if isinstance(rows, MediaError):
+                    yield failed_record(video_id, rows.reason, self.fingerprint)
+                else:
+                    completeness = self.videos.completeness[video_id]
+                    yield features_record(video_id, rows, completeness, self.fingerprint)
 
-    def _frames(self, video_ids: Iterable[str]) -> Iterator[Item]:
+    def _frames(self, video_ids: Iterable[str], sandbox: Sandbox) -> Iterator[Item]:
         for video_id in video_ids:
             try:
-                yield video_id, frames_of(self.videos.path(video_id))
+                pictures = sandbox.run(
+                    self.videos.path(video_id), promised_seconds=self.videos.seconds[video_id]
+                )
+                yield video_id, frames_from(pictures)
             except MediaError as error:
                 yield video_id, error

@@ -1,0 +1,75 @@
+"""The process in a sandbox: decodes one file after the other as it is told.
+
+Run by sandbox.py as `python -m extractors.sandbox_child`. It imports no torch, for it is started
+again after each crash.
+"""
+
+import ctypes
+import importlib
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+from numpy.typing import NDArray
+
+from extractors.media import MediaError
+from extractors.sandbox_wire import Message, receive, send, send_array
+
+PR_SET_PDEATHSIG = 1
+
+Decode = Callable[..., Iterator[NDArray[Any]]]
+
+
+def main(descriptor: int, parent_id: int, memory_bytes: int, module: str, name: str) -> None:
+    """Serve until the parent closes its end, or is gone."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_id:  # it died before it could be watched
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    decode: Decode = getattr(importlib.import_module(module), name)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    with socket.socket(fileno=descriptor) as channel:
+
+        def fill(buffer: memoryview) -> None:
+            while buffer:
+                count = channel.recv_into(buffer)
+                if not count:
+                    raise EOFError
+                buffer = buffer[count:]
+
+        while True:
+            try:
+                request = receive(fill)
+            except EOFError:
+                return
+            send(channel, {"kind": "begun"})
+            send(channel, _serve(decode, request, channel))
+
+
+def _serve(decode: Decode, request: Message, channel: socket.socket) -> Message:
+    """Sends the arrays; returns how it ended."""
+    path = Path(request["path"])
+    try:
+        for array in decode(path, **request["arguments"]):
+            send_array(channel, array)
+    except MediaError as error:
+        return {"kind": "failed", "reason": error.reason, "message": error.message}
+    except MemoryError:
+        return {"kind": "out-of-memory"}
+    except OSError as error:
+        return {"kind": "os-error", "errno": error.errno, "message": error.strerror}
+    except av.error.FFmpegError as error:
+        return {"kind": "failed", "reason": "undecodable", "message": f"{path}: {error}"}
+    except Exception as error:
+        return {"kind": "error", "message": f"{type(error).__name__}: {error}"}
+    return {"kind": "done"}
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5])
