@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcn.root import REPOSITORY
-from slurm.states.judgement import FINAL_STATES
+from slurm.submit import FINAL_STATES
 from slurm.testbed import Testbed
 from tests.slurm_cluster import empty_queue, queue, wait_until
 from tests.stores import SECONDS_PER_CLIP, write_stores
