@@ -1,5 +1,6 @@
 """Extraction on a real SLURM that takes its nodes away: preemption, time limit, power cut."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -83,7 +84,9 @@ class Extraction:
         wait_until(lambda: any(event.kind == kind for event in self.events), f"the task has {kind}")
 
     def let_go(self) -> None:
-        os.kill(self.worker, signal.SIGCONT)
+        """Let it go on, where SLURM's own SIGCONT has not, and it has not ended already."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.worker, signal.SIGCONT)
 
     def wait_for_end(self) -> None:
         wait_until(
@@ -109,8 +112,8 @@ def struck(
 ) -> Iterator[dict[str, Extraction]]:
     """Three extractions at once, each on a node of its own, struck in their middle and ended."""
     testbed = slurm_cluster
-    # The controller gives its warning when less than that is left, and looks every 30 seconds.
-    short = ("--time-limit-minutes", "1", "--warning-seconds", "59")
+    # The controller looks every 30 seconds: the warning comes after 60 to 90, when it is held.
+    short = ("--time-limit-minutes", "2", "--warning-seconds", "60")
     options = {"preemption": (), "time limit": short, "power cut": ()}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in testbed.environment().items():
@@ -125,6 +128,8 @@ def struck(
             for number, fate in enumerate(options, start=1)
         }
         testbed.kill_node("node3")
+        wait_until(lambda: "node3" in down_nodes(testbed), "the controller misses node3")
+        testbed.restart_node("node3")
         other = testbed.preempt(extractions["preemption"].job)
         for fate in ("preemption", "time limit"):
             extractions[fate].wait_for("signalled")
@@ -132,8 +137,6 @@ def struck(
             extractions[fate].wait_for("ended")
             if fate == "preemption":
                 testbed.run(["scancel", other])
-        wait_until(lambda: "node3" in down_nodes(testbed), "the controller misses node3")
-        testbed.restart_node("node3")
         for extraction in extractions.values():
             extraction.wait_for_end()
         yield extractions
