@@ -1,6 +1,8 @@
 """Tasks of an array on this machine: so many at once as it has cores or GPUs for."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from slurm.environment import STOPPED_EARLY
 from slurm.resources import Resources
 from slurm.submission import Submission
 
+PR_SET_PDEATHSIG = 1
 SECONDS_BETWEEN_LOOKS = 0.1
 
 
@@ -83,8 +86,14 @@ def _start(submission: Submission, place: int, index: int, slot: dict[str, str])
     # A task must not take itself for one of a job in whose shell the pool may run.
     outside = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_")}
     command = [sys.executable, "-m", "slurm.task", str(submission.path), "0", f"--place={place}"]
-    process = subprocess.Popen(command, env=outside | slot, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=outside | slot, stdin=subprocess.DEVNULL, preexec_fn=_stop_with_parent
+    )
     return _Running(index, process, slot)
+
+
+def _stop_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _last_line(log: Path) -> str:

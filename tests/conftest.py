@@ -1,6 +1,7 @@
 """What all tests share: their own random state, and skipping that cannot hide."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 # Before torch is imported, and for the processes that tests start: matrices are tiny here, and
@@ -13,6 +14,9 @@ import torch
 from tests.downloads import download_root, small_video, video_site  # noqa: F401
 from tests.programs import programs  # noqa: F401
 from tests.slurm_cluster import slurm_cluster, slurm_cluster_without_accounting  # noqa: F401
+
+# A suite that a script starts in the background ignores Ctrl-C, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

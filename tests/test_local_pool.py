@@ -155,7 +155,10 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-def test_the_pool_takes_its_tasks_with_it_when_it_is_stopped(folder: StepFolder) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_pool_takes_its_tasks_with_it_when_it_is_stopped(
+    folder: StepFolder, number: signal.Signals
+) -> None:
     code = f"""
 import signal, sys, time
 def stop(*_):
@@ -177,6 +180,7 @@ time.sleep(60)
             lambda: submission.log(0).exists() and "ready" in submission.log(0).read_text(),
             "a task runs",
         )
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
     assert process.returncode != 0
+    wait_until(lambda: read_events(submission.marker(0))[-1].kind == "ended", "the task has saved")
     assert read_events(submission.marker(0))[-1].status == STOPPED_EARLY
