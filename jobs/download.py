@@ -12,13 +12,12 @@ from extractors.corpus import download_ledger, listed_videos
 from extractors.download import DownloadConfig
 from extractors.download_shard import download_shard, is_left
 from extractors.plan import extend_plan, read_plan
-from jobs.command import run_command, shards_asked_for, step_of
+from jobs.command import run_command
+from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
 from mcn.data.ledger import LedgerFile, read_ledger
-from mcn.progress import Progress
 from mcn.root import Root
-from mcn.stop import stop_on_signal
-from slurm.environment import Task, current_task
-from slurm.launch import Target, launch_array
+from slurm.environment import current_task
+from slurm.launch import Target
 from slurm.resources import site_resources
 
 MOST_TASKS_AT_ONCE = 16
@@ -53,7 +52,7 @@ def main(arguments: Arguments) -> None:
         root = root.benchmark(arguments.benchmark)
     task = current_task()
     if task is not None:
-        _download(task.index, root, arguments, task)
+        _download(task.index, root, arguments)
         return
     root.raw.mkdir(parents=True, exist_ok=True)
     costs = {video.video_id: 1.0 for video in listed_videos(root)}
@@ -67,29 +66,24 @@ def main(arguments: Arguments) -> None:
     asked, max_running = shards_asked_for(arguments.array, len(plan), step)
     entered, is_retry = read_ledger(download_ledger(root)), arguments.retry is not None
     left = [i for i in asked if any(is_left(entered.get(v), is_retry=is_retry) for v in plan[i])]
-    if not left:
-        print(f"{step.folder.path.name}: nothing left to download in {len(asked)} shards")
-    else:
-        launch_array(
-            step,
-            left,
-            arguments.target,
-            max_running=max_running or MOST_TASKS_AT_ONCE,
-            here=lambda index: _download(index, root, arguments, None),
-        )
+    launch_shards(
+        step,
+        "download",
+        asked,
+        left,
+        arguments.target,
+        max_running=max_running or MOST_TASKS_AT_ONCE,
+        here=lambda index: _download(index, root, arguments),
+    )
     if arguments.target.kind != "slurm":
         _print_outcomes(root)
 
 
-def _download(index: int, root: Root, arguments: Arguments, task: Task | None) -> None:
+def _download(index: int, root: Root, arguments: Arguments) -> None:
     """Download the videos of one shard."""
     planned = read_plan(_plan(root))[index]
     label = f"download {root.path.name}, shard {index}"
-    file = task.progress if task else None
-    with (
-        stop_on_signal() as stop,
-        Progress(label, total=len(planned), unit="videos", file=file) as progress,
-    ):
+    with shard_under_way(label, len(planned)) as (progress, stop):
         download_shard(
             planned,
             root.raw,

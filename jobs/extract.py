@@ -12,15 +12,14 @@ from extractors.extract import RecordSource, extract_shard
 from extractors.plan import Plan, extend_plan, read_plan
 from extractors.sources import audio_source, text_source, video_source
 from extractors.words import find_word_vectors
-from jobs.command import run_command, shards_asked_for, step_of
+from jobs.command import run_command
+from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
 from mcn.modality import MODALITIES, Modality
-from mcn.progress import Progress
 from mcn.root import Root
-from mcn.stop import stop_on_signal
 from mcn.store.layout import SEALED_SUFFIX, is_sealed
 from mcn.store.upkeep.merged import is_merged
-from slurm.environment import Task, current_task
-from slurm.launch import Target, launch_array
+from slurm.environment import current_task
+from slurm.launch import Target
 from slurm.resources import site_resources
 
 
@@ -62,7 +61,7 @@ def main(arguments: Arguments) -> None:
     place = root.benchmark(arguments.benchmark) if arguments.benchmark else root
     task = current_task()
     if task is not None:
-        _extract(task.index, root, place, arguments, task)
+        _extract(task.index, root, place, arguments)
         return
     plans = {modality: _plan(modality, place, arguments) for modality in arguments.modalities}
     num_shards = max(map(len, plans.values()))
@@ -76,17 +75,17 @@ def main(arguments: Arguments) -> None:
             for modality, plan in plans.items()
         )
     ]
-    if not left:
-        print(f"{step.folder.path.name}: nothing left to extract in {len(asked)} shards")
-        return
-    for modality in arguments.modalities:
-        _prepare(modality, root, place, arguments)
-    launch_array(
+    if left:
+        for modality in arguments.modalities:
+            _prepare(modality, root, place, arguments)
+    launch_shards(
         step,
+        "extract",
+        asked,
         left,
         arguments.target,
         max_running=max_running,
-        here=lambda index: _extract(index, root, place, arguments, None),
+        here=lambda index: _extract(index, root, place, arguments),
     )
 
 
@@ -104,17 +103,12 @@ def _plan(modality: Modality, place: Root, arguments: Arguments) -> Plan:
     return plan
 
 
-def _extract(index: int, root: Root, place: Root, arguments: Arguments, task: Task | None) -> None:
+def _extract(index: int, root: Root, place: Root, arguments: Arguments) -> None:
     """Make one shard of every modality; a video counts once for each of them."""
     plans = {m: read_plan(place.plans / f"{m}.csv") for m in arguments.modalities}
     shards = {m: plan[index] for m, plan in plans.items() if index < len(plan)}
-    total = sum(map(len, shards.values()))
     label = f"extract {place.path.name}, shard {index}"
-    file = task.progress if task else None
-    with (
-        stop_on_signal() as stop,
-        Progress(label, total=total, unit="videos", file=file) as progress,
-    ):
+    with shard_under_way(label, sum(map(len, shards.values()))) as (progress, stop):
         for modality, video_ids in shards.items():
             path = _shard_path(index, modality, place, arguments)
             if _is_made(path):

@@ -11,13 +11,12 @@ from extractors.corpus import claim_resize_rule, raw_videos, resize_ledger
 from extractors.plan import extend_plan, read_plan
 from extractors.resize import ResizeConfig
 from extractors.resize_shard import resize_shard
-from jobs.command import run_command, shards_asked_for, step_of
+from jobs.command import run_command
+from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
 from mcn.data.ledger import LedgerFile, read_ledger
-from mcn.progress import Progress
 from mcn.root import Root
-from mcn.stop import stop_on_signal
-from slurm.environment import Task, current_task
-from slurm.launch import Target, launch_array
+from slurm.environment import current_task
+from slurm.launch import Target
 from slurm.resources import site_resources
 
 
@@ -49,7 +48,7 @@ def main(arguments: Arguments) -> None:
         root = root.benchmark(arguments.benchmark)
     task = current_task()
     if task is not None:
-        _resize(task.index, root, arguments, task)
+        _resize(task.index, root, arguments)
         return
     sources = raw_videos(root)
     claim_resize_rule(root, arguments.resize)
@@ -59,31 +58,26 @@ def main(arguments: Arguments) -> None:
     asked, max_running = shards_asked_for(arguments.array, len(plan), step)
     entered = read_ledger(resize_ledger(root))
     left = [i for i in asked if any(v in sources and v not in entered for v in plan[i])]
-    if not left:
-        print(f"{step.folder.path.name}: nothing left to resize in {len(asked)} shards")
-    else:
-        launch_array(
-            step,
-            left,
-            arguments.target,
-            max_running=max_running,
-            here=lambda index: _resize(index, root, arguments, None),
-        )
+    launch_shards(
+        step,
+        "resize",
+        asked,
+        left,
+        arguments.target,
+        max_running=max_running,
+        here=lambda index: _resize(index, root, arguments),
+    )
     if arguments.target.kind != "slurm":
         _print_outcomes(root)
 
 
-def _resize(index: int, root: Root, arguments: Arguments, task: Task | None) -> None:
+def _resize(index: int, root: Root, arguments: Arguments) -> None:
     """Resize the videos of one shard."""
     planned = read_plan(_plan(root))[index]
     raw = raw_videos(root)
     sources = {video_id: raw[video_id] for video_id in planned if video_id in raw}
     label = f"resize {root.path.name}, shard {index}"
-    file = task.progress if task else None
-    with (
-        stop_on_signal() as stop,
-        Progress(label, total=len(sources), unit="videos", file=file) as progress,
-    ):
+    with shard_under_way(label, len(sources)) as (progress, stop):
         resize_shard(
             sources,
             root.resized,

@@ -13,7 +13,8 @@ import torch
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from jobs.command import run_command, step_of
+from jobs.command import run_command
+from jobs.shards import step_of
 from mcn.data.stores import Features, open_stores, store_folders
 from mcn.root import Root
 from mcn.store.snapshot import Snapshot

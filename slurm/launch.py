@@ -117,6 +117,7 @@ def _manifest(
         step=step.folder.path.name,
         command=tuple(step.command),
         folder=str(Path.cwd()),
+        scheduler="slurm" if on_slurm else "local",
         environment=kept,
         indices=indices,
         chunks=((0, len(indices)),),

@@ -1,6 +1,5 @@
 """Processes on this machine that find each other as torchrun's would."""
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -8,7 +7,7 @@ import socket
 from collections.abc import Callable
 from multiprocessing.connection import wait
 
-PR_SET_PDEATHSIG = 1
+from slurm.parent import end_with_parent
 
 
 def run_ranks(work: Callable[[], None], *, num_ranks: int) -> None:
@@ -48,7 +47,7 @@ def run_ranks(work: Callable[[], None], *, num_ranks: int) -> None:
 
 def _run_rank(work: Callable[[], None], rank: int, num_ranks: int, port: str) -> None:
     # Where the parent is killed nobody else would end this process.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),

@@ -1,6 +1,5 @@
 """Tasks of an array on this machine: so many at once as it has cores or GPUs for."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -8,13 +7,14 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from slurm.environment import STOPPED_EARLY
+from slurm.parent import end_with_parent
 from slurm.resources import Resources
 from slurm.submission import Submission
 
-PR_SET_PDEATHSIG = 1
 SECONDS_BETWEEN_LOOKS = 0.1
 
 
@@ -87,13 +87,12 @@ def _start(submission: Submission, place: int, index: int, slot: dict[str, str])
     outside = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_")}
     command = [sys.executable, "-m", "slurm.task", str(submission.path), "0", f"--place={place}"]
     process = subprocess.Popen(
-        command, env=outside | slot, stdin=subprocess.DEVNULL, preexec_fn=_stop_with_parent
+        command,
+        env=outside | slot,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=partial(end_with_parent, signal.SIGTERM),
     )
     return _Running(index, process, slot)
-
-
-def _stop_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _last_line(log: Path) -> str:

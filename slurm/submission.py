@@ -15,10 +15,10 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from slurm.resources import Resources, Shape
 
@@ -35,6 +35,8 @@ class Manifest:
     """What every task runs; it finds its index in the environment."""
     folder: str
     """Where it runs."""
+    scheduler: Literal["slurm", "local"]
+    """Who starts the tasks: SLURM, or a pool on the machine of the launch."""
     environment: dict[str, str]
     """Variables that decide where the command finds its data."""
     indices: tuple[int, ...]
@@ -159,13 +161,18 @@ class StepFolder:
         """Who has submitted any of it."""
         return {submission.manifest.user for submission in self.submissions()}
 
-    def begin(self, manifest: Manifest) -> Submission:
+    def begin(self, manifest: Manifest, known: Sequence[Submission] | None = None) -> Submission:
         """A new submission with the next free number; on disk before this returns.
 
+        Args:
+            manifest: What is to be done.
+            known: The submissions that it takes into account; by default all that are there.
+
         Raises:
-            FileExistsError: Somebody else has begun one at this moment.
+            FileExistsError: Somebody else has begun one since.
         """
-        number = max((int(path.name) for path in self._folders()), default=0) + 1
+        numbers = (s.number for s in (self.submissions() if known is None else known))
+        number = max(numbers, default=0) + 1
         path = self.path / "submissions" / f"{number:04d}"
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
@@ -185,7 +192,8 @@ class StepFolder:
 
 def withdraw(submission: Submission) -> None:
     """Remove a submission of which SLURM has taken nothing."""
-    shutil.rmtree(submission.path)
+    aside = submission.path.with_name(f"{submission.path.name}.{uuid.uuid4().hex}")
+    shutil.rmtree(submission.path.rename(aside))
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from slurm.controller import QueueEntry, SlurmError, call, max_array_size, squeue
+from slurm.controller import SlurmError, call, max_array_size, squeue
 from slurm.script import sbatch_script
 from slurm.submission import Manifest, StepFolder, Submission, replace_text, withdraw
 
@@ -46,7 +46,8 @@ def submit(folder: StepFolder, manifest: Manifest) -> list[str]:
     """
     size = max_array_size() if manifest.is_array else 1
     for _ in range(TRIES):
-        in_queue = tasks_in_queue(folder, squeue(folder.users()))
+        submissions = folder.submissions()
+        in_queue = tasks_in_queue(submissions)
         indices = [index for index in manifest.indices if index not in in_queue]
         if len(indices) < len(manifest.indices):
             waiting = len(manifest.indices) - len(indices)
@@ -57,7 +58,7 @@ def submit(folder: StepFolder, manifest: Manifest) -> list[str]:
             manifest, indices=tuple(indices), chunks=chunks(len(indices), size)
         )
         try:
-            submission = folder.begin(left)
+            submission = folder.begin(left, submissions)
         except FileExistsError:  # another launch was faster: look at what it has submitted
             continue
         return _submit_chunks(submission)
@@ -117,19 +118,22 @@ def chunks(num_tasks: int, size: int) -> tuple[tuple[int, int], ...]:
     return tuple((i, min(i + size, num_tasks)) for i in range(0, num_tasks, size))
 
 
-def tasks_in_queue(folder: StepFolder, queue: Sequence[QueueEntry]) -> dict[int, str]:
+def tasks_in_queue(submissions: Sequence[Submission]) -> dict[int, str]:
     """The job of each shard that SLURM still has something to do with.
 
     Raises:
-        SlurmError: A launch has not yet heard from sbatch, so nobody knows.
+        SlurmError: SLURM gave no answer, or a launch has not yet heard from sbatch.
     """
+    given = [s for s in submissions if s.manifest.scheduler == "slurm"]
+    # Before the queue is asked: of a job whose id came later its answer may know nothing yet.
+    known = [submission.job_ids() for submission in given]
+    queue = squeue({submission.manifest.user for submission in submissions})
     live = {entry.job_id: entry for entry in queue if entry.state not in FINAL_STATES}
     names = {entry.comment: entry.job_id.split("_")[0] for entry in live.values()}
     in_queue = {}
-    for submission in folder.submissions():
-        known = submission.job_ids()
+    for submission, answered in zip(given, known, strict=True):
         for chunk in range(len(submission.manifest.chunks)):
-            if chunk in known or not submission.script(chunk).exists():  # sbatch was never called
+            if chunk in answered:
                 continue
             job_id = names.get(submission.comment(chunk))
             age = time.time() - submission.manifest.submitted_at
@@ -189,9 +193,9 @@ def _explain(
     if not job_ids and error.is_refusal:
         withdraw(submission)
         raise SlurmError(f"{error}; nothing was submitted") from error
-    if error.is_refusal:
-        for chunk in range(len(job_ids), len(submission.manifest.chunks)):
-            submission.record_job(chunk, "")
+    surely_not_taken = len(job_ids) + (0 if error.is_refusal else 1)
+    for chunk in range(surely_not_taken, len(submission.manifest.chunks)):
+        submission.record_job(chunk, "")
     done = f"{len(taken)} tasks were submitted as {', '.join(job_ids)}; " if job_ids else ""
     raise SlurmError(
         f"{error}; {done}run the same command again, what SLURM has is not submitted twice"

@@ -6,7 +6,6 @@ command that listens is to go deaf once it has heard: see `mcn.stop`, which does
 """
 
 import argparse
-import ctypes
 import os
 import random
 import resource
@@ -22,10 +21,10 @@ from typing import Any
 
 from slurm.environment import STOPPED_EARLY, Place, Task
 from slurm.marker import BEGAN, ENDED, SIGNALLED, Event, append_event
+from slurm.parent import end_with_parent
 from slurm.rendezvous import meet
 from slurm.submission import Submission
 
-PR_SET_PDEATHSIG = 1
 # SIGTERM ends jobs, SIGUSR2 announces a preemption or the time limit.
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 SECONDS_BETWEEN_CALLS = 1.0
@@ -134,7 +133,7 @@ def _begin_deaf() -> None:
     for number in FORWARDED:
         signal.signal(number, signal.SIG_IGN)
     # Where its keeper is killed nobody else would end the command.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
 
 
 def main() -> None:

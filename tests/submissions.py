@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from slurm.resources import Resources, Shape
 from slurm.submission import Manifest, StepFolder
@@ -25,12 +26,14 @@ def manifest_of(
     resources: Resources = LIGHT,
     shape: Shape | None = None,
     is_array: bool = True,
+    scheduler: Literal["slurm", "local"] = "slurm",
 ) -> Manifest:
     """A manifest as a launch would write it, without waiting at the start of tasks."""
     return Manifest(
         step=folder.path.name,
         command=tuple(command),
         folder=str(Path.cwd()),
+        scheduler=scheduler,
         environment={},
         indices=tuple(indices),
         chunks=((0, len(indices)),),

@@ -166,7 +166,6 @@ def test_the_newest_submission_decides(tmp_path: Path) -> None:
     append_event(first.marker(41), event(ENDED, status=0))
     step = StepFolder(first.step_folder)
     second = step.begin(manifest_of(step, ["true"], [SHARD]))
-    second.script(0).touch()
     second.record_job(0, "8")
     states = task_states(step, [entry("RUNNING", "8_0")], None)
     assert {index: s.state for index, s in states.items()} == {41: "COMPLETED", SHARD: "RUNNING"}
@@ -195,7 +194,7 @@ def test_parts_used_are_those_of_the_accounts_and_else_of_the_marker(
 
 def test_tasks_of_this_machine_live_as_long_as_their_processes(tmp_path: Path) -> None:
     step = StepFolder(tmp_path / "logs" / "extract")
-    submission = step.begin(manifest_of(step, ["true"], [41, SHARD]))
+    submission = step.begin(manifest_of(step, ["true"], [41, SHARD], scheduler="local"))
     code = "import time; time.sleep(60)  # slurm.task"
     process = subprocess.Popen([sys.executable, "-c", code])
     try:

@@ -88,7 +88,7 @@ def test_what_was_heard_of_ended_tasks_is_kept(step: StepFolder, commands: Comma
 
 def test_slurm_is_not_asked_of_tasks_that_it_never_had(tmp_path: Path, commands: Commands) -> None:
     step = StepFolder(tmp_path / "logs" / "extract")
-    step.begin(manifest_of(step, ["true"], [0]))
+    step.begin(manifest_of(step, ["true"], [0], scheduler="local"))
     assert Sources().look([step]).complaints == []
     assert (commands.calls("squeue"), commands.calls("sacct")) == (0, 0)
 
@@ -141,7 +141,7 @@ def test_a_task_of_this_machine_whose_process_is_gone_is_gone_without_slurm(
     tmp_path: Path,
 ) -> None:
     step = StepFolder(tmp_path / "logs" / "extract")
-    submission = step.begin(manifest_of(step, ["true"], [0]))
+    submission = step.begin(manifest_of(step, ["true"], [0], scheduler="local"))
     begin(submission, 0, job_id="local-4194303")
     (state,) = states_of(step, Sources().look([step])).values()
     assert state.state == "GONE"
@@ -157,7 +157,8 @@ def test_such_a_task_is_gone_even_while_the_queue_cannot_be_asked_for_others(
 ) -> None:
     extract = launch(tmp_path, "extract", 1)
     step = StepFolder(extract.step_folder)
-    begin(step.begin(manifest_of(step, ["true"], [1])), 1, job_id="local-4194303")
+    local = step.begin(manifest_of(step, ["true"], [1], scheduler="local"))
+    begin(local, 1, job_id="local-4194303")
     commands.say("squeue", "nonsense")
     states = states_of(step, Sources().look([step]))
     assert {index: state.state for index, state in states.items()} == {0: "PENDING", 1: "GONE"}

@@ -189,6 +189,31 @@ def test_launches_at_the_same_moment_share_the_work(testbed: Testbed, folder: St
     assert any(isinstance(outcome, list) for outcome in outcomes)
 
 
+def test_a_launch_that_is_overtaken_while_it_asks_the_queue_looks_again(
+    testbed: Testbed, folder: StepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(
+        tmp_path,
+        "squeue",
+        f"""answer=$(/usr/bin/squeue "$@")
+if mkdir {tmp_path}/asked 2> /dev/null; then
+  while [ ! -e {tmp_path}/overtaken ]; do sleep 0.02; done
+fi
+echo "$answer" """,
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    slow = threading.Thread(
+        target=submit, args=(folder, manifest_of(folder, ["true"], range(4), resources=LATER))
+    )
+    slow.start()
+    wait_until((tmp_path / "asked").exists, "the slow launch has its answer")
+    submit(folder, manifest_of(folder, ["true"], range(2, 6), resources=LATER))
+    (tmp_path / "overtaken").touch()
+    slow.join()
+    assert [s.manifest.indices for s in folder.submissions()] == [(2, 3, 4, 5), (0, 1)]
+    assert len(waiting(testbed)) == 6
+
+
 def program(tmp_path: Path, name: str, script: str) -> None:
     """A program of this name before SLURM's on the PATH of what follows."""
     path = tmp_path / "bin" / name

@@ -104,4 +104,4 @@ def _job_ids(steps: Iterable[StepFolder]) -> set[str] | None:
 
 def was_given_to_slurm(submission: Submission) -> bool:
     """Whether sbatch was called, or about to be; else its tasks are of a pool on some machine."""
-    return submission.script(0).exists()
+    return submission.manifest.scheduler == "slurm"

@@ -90,7 +90,7 @@ def _of_submission(
 ) -> Iterator[Evidence]:
     ids, places = submission.task_ids(), _places(submission)
     answered = submission.job_ids().keys()
-    is_of_slurm = submission.script(0).exists()
+    is_of_slurm = submission.manifest.scheduler == "slurm"
     starts = {index: _newest_start(events) for index, events in _markers(submission, indices)}
     is_pool_alive = any(_is_alive_here(events) for events in starts.values())
     for index in indices:
