@@ -2,15 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mcn.root import REPOSITORY
-from slurm.submit import FINAL_STATES
 from slurm.testbed import Testbed
-from tests.slurm_cluster import empty_queue, queue, wait_until
+from tests.slurm_cluster import empty_queue, wait_until, waiting
 from tests.stores import SECONDS_PER_CLIP, write_stores
 
 pytestmark = pytest.mark.slow
@@ -90,18 +88,6 @@ def test_an_order_or_a_seed_that_is_none_is_named(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert complaint in done.stderr
-
-
-@pytest.fixture
-def testbed(slurm_cluster: Testbed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Testbed]:
-    for name, value in slurm_cluster.environment().items():
-        monkeypatch.setenv(name, value)
-    yield slurm_cluster
-    empty_queue(slurm_cluster)
-
-
-def waiting(testbed: Testbed) -> list[str]:
-    return [job for job, state in queue(testbed).items() if state not in FINAL_STATES]
 
 
 def test_a_study_is_one_graph_of_jobs_and_only_what_is_missing_is_submitted_again(
