@@ -15,7 +15,7 @@ from tyro.conf import OmitArgPrefixes
 
 from jobs.command import run_command
 from jobs.shards import step_of
-from mcn.data.stores import Features, open_stores, store_folders
+from mcn.data.stores import Features, keep_snapshot, open_stores
 from mcn.root import Root
 from mcn.store.snapshot import Snapshot
 from mcn.training.config import PRESETS, Runtime, TrainConfig
@@ -94,18 +94,11 @@ def _train(store: Path, arguments: Arguments, run: RunFolder, task: Task | None)
 
 def _snapshot(store: Path, arguments: Arguments, run: RunFolder) -> Snapshot:
     """The shards that the run is trained on from its beginning to its end, by all ranks."""
-    path = run.path / "snapshot.json"
     asked = None if arguments.snapshot is None else Snapshot.read(arguments.snapshot)
-    if path.exists():
-        kept = Snapshot.read(path)
-    else:
-        folders = store_folders(store, arguments.features).values()
-        new = asked or Snapshot.take(folders)
-        open_stores(store, arguments.features, new)  # a run does not begin on what cannot be read
-        kept = new.keep(path)
+    kept = keep_snapshot(run.snapshot, store, arguments.features, asked)
     if asked not in (None, kept):
         raise ValueError(
-            f"{path} is another snapshot than {arguments.snapshot}: give this run its own "
+            f"{run.snapshot} is another snapshot than {arguments.snapshot}: give this run its own "
             "--run NAME, or carry on without --snapshot"
         )
     return kept

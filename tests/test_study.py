@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcn.root import REPOSITORY
+from mcn.store.snapshot import Snapshot
 from slurm.testbed import Testbed
 from tests.slurm_cluster import empty_queue, wait_until, waiting
 from tests.stores import SECONDS_PER_CLIP, write_stores
@@ -75,6 +76,20 @@ def test_a_study_on_this_machine_ends_with_one_table_and_does_nothing_twice(root
     again = study(root, "--cluster", "debug")
     assert again.count("trained and evaluated already") == len(RUNS)
     assert {p: p.stat().st_mtime_ns for p in root.glob("runs/*/checkpoints/*")} == checkpoints
+
+
+def test_all_runs_of_a_study_are_trained_on_what_was_sealed_when_it_began(root: Path) -> None:
+    rows = ("--stages", "AVT", "--cluster", "debug")
+    study(root, *rows, "--seeds", "0")
+    write_stores(root / "later", seed=7)
+    for path in (root / "later").glob("*/00000.h5"):
+        path.rename(root / "store" / path.parent.name / "00001.h5")
+    study(root, *rows, "--seeds", "0,1")
+    kept = {path.read_bytes() for path in root.glob("runs/*/snapshot.json")}
+    assert kept == {(root / "report" / "study" / "snapshot.json").read_bytes()}
+    page = (root / "report" / "study" / "report.md").read_text()
+    digest = Snapshot.read(root / "report" / "study" / "snapshot.json").digest()
+    assert page.count(digest) == 2
 
 
 @pytest.mark.parametrize(
