@@ -22,7 +22,7 @@ from extractors.video import (
 )
 from extractors.video_records import VideoRecords
 from extractors.weights import fit_batch_norms, load_weights, resolve_weights
-from extractors.words import WordVectors
+from extractors.words import Vocabulary, word_table
 from mcn.data.captions import Captions
 from mcn.models.davenet import Davenet, ResDavenet
 from mcn.root import Root
@@ -68,9 +68,9 @@ def audio_source(root: Root, place: Root, *, network: str, weights: str | None) 
     return AudioRecords(ResizedVideos.below(place), extractor, found, name=f"audio-{network}")
 
 
-def text_source(captions: dict[str, Captions], *, word_vectors: Path) -> TextRecords:
-    """Word vectors of captions."""
-    return TextRecords(captions, WordVectors.from_word2vec_binary(word_vectors))
+def text_source(captions: dict[str, Captions], place: Root, *, word_vectors: Path) -> TextRecords:
+    """Words of captions, by their numbers in the table of a file of word vectors."""
+    return TextRecords(captions, Vocabulary.of(word_table(word_vectors, place.store)))
 
 
 def _first_videos(root: Root) -> list[Path]:

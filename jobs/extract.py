@@ -11,7 +11,7 @@ from extractors.corpus import captions_of, resized_videos
 from extractors.extract import RecordSource, extract_shard
 from extractors.plan import Plan, extend_plan, read_plan
 from extractors.sources import audio_source, text_source, video_source
-from extractors.words import find_word_vectors
+from extractors.words import find_word_vectors, word_table
 from jobs.command import run_command
 from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
 from mcn.modality import MODALITIES, Modality
@@ -119,9 +119,9 @@ def _extract(index: int, root: Root, place: Root, arguments: Arguments) -> None:
 
 
 def _prepare(modality: Modality, root: Root, place: Root, arguments: Arguments) -> None:
-    """Miss what is missing now, and draw random weights once, not in each of many tasks."""
+    """Miss what is missing now, and make what all tasks share once, not in each of them."""
     if modality == "text":
-        find_word_vectors(arguments.word_vectors, root.weights)
+        word_table(find_word_vectors(arguments.word_vectors, root.weights), place.store)
     else:
         _source(modality, root, place, arguments)
 
@@ -129,7 +129,7 @@ def _prepare(modality: Modality, root: Root, place: Root, arguments: Arguments) 
 def _source(modality: Modality, root: Root, place: Root, arguments: Arguments) -> RecordSource:
     if modality == "text":
         vectors = find_word_vectors(arguments.word_vectors, root.weights)
-        return text_source(captions_of(place), word_vectors=vectors)
+        return text_source(captions_of(place), place, word_vectors=vectors)
     if modality == "audio":
         network, weights = arguments.audio_network, arguments.audio_weights
         return audio_source(root, place, network=network, weights=weights)

@@ -1,6 +1,8 @@
 """Small stores whose modalities share what happens in each clip, for tests of training."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,9 @@ from numpy.typing import NDArray
 from mcn.data.stores import Features
 from mcn.modality import Modality
 from mcn.store.fingerprint import Fingerprint
+from mcn.store.layout import RowType
 from mcn.store.record import SPAN, Record
+from mcn.store.word_table import write_word_table
 from mcn.store.writer import ShardWriter
 
 DIMS: dict[Modality, int] = {"video": 12, "audio": 10, "text": 8}
@@ -36,28 +40,50 @@ def write_stores(
 
     video = {v: rows(v, "video", SECONDS_PER_CLIP) for v in ids}
     audio = {v: rows(v, "audio", 2 * SECONDS_PER_CLIP) for v in ids[:-1]}
-    text = {v: rows(v, "text", WORDS_PER_CLIP) for v in ids}
-    _write(folder / FEATURES.video, ids, video, rate=1.0)
-    _write(folder / FEATURES.audio, ids, audio, rate=2.0)
-    _write(folder / FEATURES.text, ids, text, rate=None)
+    text = write_words(folder, {v: rows(v, "text", WORDS_PER_CLIP) for v in ids})
+    _write(folder, FEATURES.video, ids, video, rate=1.0)
+    _write(folder, FEATURES.audio, ids, audio, rate=2.0)
+    _write(folder, FEATURES.text, ids, text, rate=None)
+
+
+def write_words(
+    store: Path, vectors: dict[str, NDArray[np.float16]]
+) -> dict[str, NDArray[np.int32]]:
+    """A table in which every row of every text is a word of its own; the numbers of these."""
+    ends = np.cumsum([len(rows) for rows in vectors.values()]).tolist()
+    words = [f"word{number}" for number in range(ends[-1])]
+    write_word_table(store, words, np.concatenate([*vectors.values()]), "0" * 64)
+    return {
+        text_id: np.arange(end - len(rows), end, dtype=np.int32)[:, None]
+        for (text_id, rows), end in zip(vectors.items(), ends, strict=True)
+    }
+
+
+def fingerprint_of(name: str, dim: int, rate: float | None) -> Fingerprint:
+    """Of features at a fixed rate, else of numbers of words."""
+    row_type: RowType = "int32" if rate is None else "float16"
+    return Fingerprint(name, "0" * 64, dim, rate, {"version": 1}, row_type)
 
 
 def _write(
-    folder: Path, ids: list[str], features: dict[str, NDArray[np.float16]], *, rate: float | None
+    store: Path,
+    name: str,
+    ids: list[str],
+    features: Mapping[str, NDArray[Any]],
+    *,
+    rate: float | None,
 ) -> None:
     dim = next(iter(features.values())).shape[1]
-    fingerprint = Fingerprint(folder.name, "0" * 64, dim, rate, {"version": 1})
+    fingerprint = fingerprint_of(name, dim, rate)
     with ShardWriter(
-        folder / "00000.h5", video_ids=ids, fingerprint=fingerprint, provenance={}
+        store / name / "00000.h5", video_ids=ids, fingerprint=fingerprint, provenance={}
     ) as writer:
         for video_id in ids:
             writer.append(_record(video_id, features.get(video_id), dim, rate))
         writer.seal()
 
 
-def _record(
-    video_id: str, rows: NDArray[np.float16] | None, dim: int, rate: float | None
-) -> Record:
+def _record(video_id: str, rows: NDArray[Any] | None, dim: int, rate: float | None) -> Record:
     if rows is None:
         return Record(video_id, "failed", "no-audio", 0.0, np.zeros((0, dim), np.float16))
     if rate is not None:

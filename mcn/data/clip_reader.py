@@ -1,27 +1,26 @@
 """Reads what clips need from the stores of all modalities, video by video.
 
-The clips of a video overlap: each of its rows that any of them needs is read and widened once.
+The clips of a video overlap: each of its rows that any of them needs is read once.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from mcn.data.batches import Clip
+from mcn.data.batches import NO_WORD, ClipRows, Clips, lacking
 from mcn.data.pooling import pool_max, pool_mean
-from mcn.modality import MODALITIES, Modality
+from mcn.modality import Modality
 from mcn.store.reader import FeatureStore
+from mcn.store.word_table import WordTable
+
+Seconds = Sequence[float] | Float[np.ndarray, " clips"]
 
 
 def rows_of_clips(
-    start_seconds: Sequence[float],
-    end_seconds: Sequence[float],
-    *,
-    rows_per_second: float,
-    num_rows: int,
+    start_seconds: Seconds, end_seconds: Seconds, *, rows_per_second: float, num_rows: int
 ) -> Int64[np.ndarray, "clips 2"]:
     """Half-open ranges of rows that overlap each clip; empty where the video ends before it."""
     first = np.floor(np.asarray(start_seconds) * rows_per_second).clip(min=0)
@@ -34,81 +33,65 @@ class ClipReader:
 
     def __init__(self, stores: Mapping[Modality, FeatureStore]) -> None:
         self.stores = stores
-        self.dims: dict[Modality, int] = {m: stores[m].dim for m in MODALITIES}
+        text = stores["text"]
+        self.words = WordTable.below(text.folder.parent, text.fingerprint)
+        self.dims: dict[Modality, int] = {
+            "video": stores["video"].dim,
+            "audio": stores["audio"].dim,
+            "text": self.words.dim,
+        }
 
     def read(
         self,
         video_id: str,
-        start_seconds: float,
-        end_seconds: float,
-        words: np.ndarray | None,
+        start_seconds: Seconds,
+        end_seconds: Seconds,
+        words: Int32[np.ndarray, "clips words"],
         *,
-        audio_end_seconds: float | None = None,
-    ) -> Clip:
-        """One clip; many of the same video are read faster together (`read_all`)."""
-        audio_end = None if audio_end_seconds is None else [audio_end_seconds]
-        clips = self.read_all(
-            video_id, [start_seconds], [end_seconds], [words], audio_end_seconds=audio_end
-        )
-        return clips[0]
-
-    def read_all(
-        self,
-        video_id: str,
-        start_seconds: Sequence[float],
-        end_seconds: Sequence[float],
-        words: Sequence[np.ndarray | None],
-        *,
-        audio_end_seconds: Sequence[float] | None = None,
-    ) -> list[Clip]:
+        audio_end_seconds: Seconds | None = None,
+    ) -> Clips:
         """Clips of one video: video max-pooled and audio averaged over each, as MCN pools them.
 
         Audio may end before the clip does. A clip has the same bits alone and among others.
         """
         audio_end = end_seconds if audio_end_seconds is None else audio_end_seconds
-        video = self._pooled("video", video_id, start_seconds, end_seconds)
-        audio = self._pooled("audio", video_id, start_seconds, audio_end)
-        return [
-            Clip(video_id, *parts)
-            for parts in zip(start_seconds, end_seconds, video, audio, words, strict=True)
-        ]
+        return Clips(
+            video_id,
+            np.stack((start_seconds, end_seconds), axis=1).astype(np.float64),
+            self._pooled("video", video_id, start_seconds, end_seconds),
+            self._pooled("audio", video_id, start_seconds, audio_end),
+            words,
+        )
 
     def caption_words(
-        self, video_id: str, first_caption: int, stop_caption: int
-    ) -> np.ndarray | None:
-        """Word vectors of a range of captions; None where none of their words is known."""
-        return self.words_of_captions(video_id, [(first_caption, stop_caption)])[0]
-
-    def words_of_captions(
-        self, video_id: str, ranges: Sequence[tuple[int, int]]
-    ) -> list[np.ndarray | None]:
-        """Word vectors of each range of captions, as stored; where ranges overlap they share rows.
-
-        None where none of a range's words is known.
-        """
+        self, video_id: str, ranges: Sequence[tuple[int, int]], *, max_words: int
+    ) -> Int32[np.ndarray, "ranges max_words"]:
+        """The words of each half-open range of captions by number, cut off after so many."""
+        words = np.full((len(ranges), max_words), NO_WORD, np.int32)
         if not ranges:
-            return []
+            return words
         num_rows = self.stores["text"].spans(video_id)["num_rows"]
-        ends = np.concatenate(([0], np.cumsum(num_rows))).tolist()
-        places = [(ends[first], ends[stop]) for first, stop in ranges]
-        begin = min(first for first, _ in places)
-        rows = self.stores["text"].read(video_id, begin, max(stop for _, stop in places))
-        return [
-            rows[first - begin : stop - begin] if first < stop else None for first, stop in places
-        ]
+        places = np.concatenate(([0], np.cumsum(num_rows)))[np.asarray(ranges)]
+        begin, end = int(places.min()), int(places.max())
+        numbers = self.stores["text"].read(video_id, begin, end)[:, 0]
+        if (numbers >= self.words.num_words).any():
+            raise ValueError(
+                f"video {video_id!r} in {self.stores['text'].folder} has words that are not in "
+                f"{self.words.folder}"
+            )
+        at = places[:, :1] - begin + np.arange(max_words)
+        is_word = at < places[:, 1:] - begin
+        words[is_word] = numbers[at[is_word]]
+        return words
 
     def has(self, modality: Modality, video_id: str) -> bool:
         return video_id in self.stores[modality]
 
     def _pooled(
-        self,
-        modality: Modality,
-        video_id: str,
-        start_seconds: Sequence[float],
-        end_seconds: Sequence[float],
-    ) -> list[np.ndarray | None]:
+        self, modality: Modality, video_id: str, start_seconds: Seconds, end_seconds: Seconds
+    ) -> ClipRows:
         store = self.stores[modality]
-        pooled: list[np.ndarray | None] = [None] * len(start_seconds)
+        pooled = lacking(len(start_seconds), store.dim)
         if not self.has(modality, video_id) or store.rows_per_second is None:
             return pooled
         ranges = rows_of_clips(
@@ -117,38 +100,33 @@ class ClipReader:
             rows_per_second=store.rows_per_second,
             num_rows=store.entry(video_id).num_rows,
         )
-        (held,) = np.nonzero(ranges[:, 0] < ranges[:, 1])
-        if len(held):
-            pool = pool_max if modality == "video" else pool_mean
-            for place, row in zip(
-                held.tolist(), pool(*_read(store, video_id, ranges[held])), strict=True
-            ):
-                pooled[place] = row
-        return pooled
+        has = ranges[:, 0] < ranges[:, 1]
+        if not has.any():
+            return pooled
+        pool = pool_max if modality == "video" else pool_mean
+        rows = pool(*_read(store, video_id, ranges[has]))
+        if has.all():
+            return ClipRows(rows, has)
+        spread = np.zeros((len(has), store.dim), rows.dtype)
+        spread[has] = rows
+        return ClipRows(spread, has)
+
+
+def word_vectors(reader: ClipReader) -> Float[Tensor, "words text_dim"]:
+    """The vectors of all words that batches have by number, mapped from the table's file.
+
+    Raises:
+        ValueError: They are not as they were written.
+    """
+    return torch.from_numpy(reader.words.checked_vectors())
 
 
 def _read(
     store: FeatureStore, video_id: str, ranges: Int64[np.ndarray, "clips 2"]
-) -> tuple[Float32[Tensor, "rows dim"], Int64[np.ndarray, "clips 2"]]:
-    """The rows of all ranges, each once, and the ranges as places among them."""
-    runs = _union(ranges)
-    counts = runs[:, 1] - runs[:, 0]
-    stops = np.cumsum(counts)
-    begin = int(runs[0, 0])
-    # One read, gaps included: a disk or a server takes longer over many than over more bytes.
-    stored = torch.from_numpy(store.read(video_id, begin, int(runs[-1, 1])))
-    rows = torch.empty(int(stops[-1]), store.dim)
-    for (first, stop), place in zip(runs.tolist(), (stops - counts).tolist(), strict=True):
-        # torch widens half precision several times faster than NumPy.
-        rows[place : place + stop - first] = stored[first - begin : stop - begin]
-    run = np.searchsorted(runs[:, 0], ranges[:, 0], side="right") - 1
-    return rows, ranges + (stops - runs[:, 1])[run][:, None]
+) -> tuple[Float[np.ndarray, "rows dim"], Int64[np.ndarray, "clips 2"]]:
+    """The rows from the first to the last that a range holds, and the ranges among them.
 
-
-def _union(ranges: Int64[np.ndarray, "clips 2"]) -> Int64[np.ndarray, "runs 2"]:
-    """Ranges that hold what these hold, in order, none touching the next."""
-    firsts = np.sort(ranges[:, 0])
-    reached = np.maximum.accumulate(ranges[np.argsort(ranges[:, 0], kind="stable"), 1])
-    begins = np.concatenate(([True], firsts[1:] > reached[:-1]))
-    ends = np.concatenate((begins[1:], [True]))
-    return np.stack((firsts[begins], reached[ends]), axis=1)
+    One read, gaps included: a disk or a server takes longer over many than over more bytes.
+    """
+    begin = int(ranges[:, 0].min())
+    return store.read(video_id, begin, int(ranges[:, 1].max())), ranges - begin

@@ -11,7 +11,7 @@ from mcn.evaluation.localization_results import CHANCE, LocalizationResults
 from mcn.evaluation.results import MissingAudio
 from mcn.evaluation.seconds import count_seconds, embed_lines, score_seconds
 from mcn.evaluation.step_videos import CrossTaskVideo, Measured, MiningYoutubeVideo
-from mcn.evaluation.zero_shot import DIRECTIONS
+from mcn.evaluation.zero_shot import DIRECTIONS, read_words
 from mcn.modality import Modality
 from mcn.models.mcn import Mcn
 from mcn.store.reader import FeatureStore
@@ -51,6 +51,7 @@ def localize(
         ValueError: No video has features.
     """
     reader = ClipReader(benchmark.stores)
+    read_words(model, reader)
     needed: tuple[Modality, ...] = ("audio",) if missing_audio == "leave-out" else ()
     videos = [
         video
@@ -70,9 +71,7 @@ def localize(
     by_video: list[dict[str, Measured]] = []
     num_present = []
     for video in videos:
-        scores = score_seconds(
-            model, reader, video.video_id, texts[video.text_id], max_words=max_words
-        )
+        scores = score_seconds(model, reader, video.video_id, texts[video.text_id])
         num_seconds = count_seconds(reader, video.video_id)
         num_present.append(video.num_present(num_seconds))
         by_video.append(_measure(video, scores, num_seconds, temperature))

@@ -61,16 +61,26 @@ class AudioEncoder(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Word vectors max-pooled to a sentence, then gated."""
+    """Word vectors max-pooled to a sentence, then gated.
+
+    The vectors belong to the data and not to the model: they are neither parameter nor buffer, so
+    that no checkpoint holds them and no rank sends them to another.
+    """
+
+    vectors: Tensor | None
 
     def __init__(self, dims: McnDims) -> None:
         super().__init__()
+        self.vectors = None
         self.standardize = Standardize(dims.text)
         self.pool = SentenceMaxPool(dims.text, dims.embedding)
         self.gated = GatedEmbeddingUnit(dims.embedding, dims.embedding)
 
     def forward(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
-        sentence = self.pool(self.standardize(batch.words), batch.is_word)
+        if self.vectors is None:
+            raise RuntimeError("the model knows no words: give it their vectors (know_words)")
+        words = F.embedding(batch.words, self.vectors).float()
+        sentence = self.pool(self.standardize(words), batch.is_word)
         return self.gated(sentence), sentence
 
 
@@ -113,6 +123,10 @@ class Mcn(nn.Module):
     ) -> dict[Modality, Encoded]:
         """Embeddings of all clips, those that lack the modality included: mask them by `has`."""
         return {modality: self._encode(modality, batch) for modality in modalities}
+
+    def know_words(self, vectors: Float[Tensor, "words text_dim"]) -> None:
+        """Read the words of later batches as the rows of this table, on the model's device."""
+        cast(TextEncoder, self.encoders["text"]).vectors = vectors
 
     def train_only(self, modalities: tuple[Modality, ...]) -> None:
         """Let these modalities learn; all others stay as they are, batch norms included."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mcn.data.batches import ClipBatch
-from mcn.data.clip_reader import ClipReader
+from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.training_batches import Sampling, TrainingBatches
 from mcn.modality import MODALITIES, Modality
 from mcn.progress import Progress
@@ -151,7 +151,9 @@ class _Loop:
         return True
 
     def _restore_model(self, saved: Checkpoint | None) -> None:
-        self.model = new_model(self.config, self.batches.reader.dims).to(self.device)
+        reader = self.batches.reader
+        self.model = new_model(self.config, reader.dims).to(self.device)
+        self.model.know_words(word_vectors(reader).to(self.device))
         if saved is None:
             num_batches = self.config.statistics_batches
             set_input_statistics(self.model, self.batches, num_batches=num_batches)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mcn.data.batches import Clip, ClipBatch, collate
+from mcn.data.batches import ClipBatch, clips_that_lack_all, collate
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Encoded, Mcn
 from mcn.objectives import Clusters, Objective, fuse, mcn_terms, overlapping_clips
@@ -108,9 +108,8 @@ class StageTrainer:
         step, a run that was resumed would have other last bits than one left alone.
         """
         dims = self.model.dims
-        clip = Clip("", 0.0, 1.0, video=None, audio=None, words=None)
         feature_dims = {m: int(getattr(dims, m)) for m in MODALITIES}
-        nothing = collate([clip], feature_dims, max_words=1).to(self.device)
+        nothing = collate([clips_that_lack_all(1, feature_dims, max_words=1)]).to(self.device)
         local = self.encode(nothing, self.objective.modalities)
         torch.stack([part.sum() for encoded in local.values() for part in encoded]).sum().backward()
         self.optimizer.zero_grad()
