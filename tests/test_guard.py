@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -208,9 +209,9 @@ class Overflowing(FeatureStore):
     """Gives one video features that float32 can hold, but not their squares."""
 
     def read(
-        self, video_id: str, first_row: int = 0, stop_row: int | None = None
-    ) -> NDArray[np.float16]:
-        rows: NDArray[np.float16] = super().read(video_id, first_row, stop_row)
+        self, video_id: str, first_row: int = 0, stop_row: int | None = None, **how: Any
+    ) -> NDArray[Any]:
+        rows = super().read(video_id, first_row, stop_row, **how)
         return rows.astype(np.float32) * 1e36 if video_id == "video0-020" else rows
 
 

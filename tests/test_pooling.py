@@ -4,6 +4,7 @@ import pytest
 from mcn.data.batches import collate
 from mcn.data.clip_reader import ClipReader
 from mcn.data.pooling import pool_max, pool_mean
+from mcn.data.scratch import Scratch
 from mcn.data.stores import open_stores
 from tests.stores import FEATURES, write_stores
 
@@ -16,7 +17,7 @@ def rows() -> np.ndarray:
 
 
 def test_pooled_ranges_are_what_a_plain_loop_gives(rows: np.ndarray) -> None:
-    greatest, mean = pool_max(rows, RANGES), pool_mean(rows, RANGES)
+    greatest, mean = pool_max(rows, RANGES), pool_mean(rows, RANGES, Scratch())
     for place, (first, stop) in enumerate(RANGES.tolist()):
         exact = rows[first:stop].astype(np.float64)
         np.testing.assert_array_equal(greatest[place], exact.max(axis=0))
@@ -34,9 +35,9 @@ def test_every_number_has_its_place_in_the_order_by_which_the_greatest_is_found(
 
 
 def test_a_range_has_the_same_bits_alone_and_among_others(rows: np.ndarray) -> None:
-    among = pool_mean(rows, RANGES)
+    among = pool_mean(rows, RANGES, Scratch())
     for place in range(len(RANGES)):
-        np.testing.assert_array_equal(pool_mean(rows, RANGES[[place]])[0], among[place])
+        np.testing.assert_array_equal(pool_mean(rows, RANGES[[place]], Scratch())[0], among[place])
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -44,7 +45,7 @@ def test_values_that_are_not_finite_stay_so_in_the_ranges_that_hold_them(sign: i
     rows = np.zeros((40, 6), np.float16)
     rows[7, 2], rows[30, 3] = np.copysign(np.nan, sign), np.inf
     is_nan = np.array([False, True, True, True, True, False])
-    for pooled in (pool_max(rows, RANGES), pool_mean(rows, RANGES)):
+    for pooled in (pool_max(rows, RANGES), pool_mean(rows, RANGES, Scratch())):
         np.testing.assert_array_equal(np.isnan(pooled[:, 2]), is_nan)
         np.testing.assert_array_equal(np.isinf(pooled[:, 3]), np.arange(6) == 4)
 

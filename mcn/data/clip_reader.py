@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mcn.data.batches import NO_WORD, ClipRows, Clips, lacking
 from mcn.data.pooling import pool_max, pool_mean
+from mcn.data.scratch import Scratch
 from mcn.modality import Modality
 from mcn.store.reader import FeatureStore
 from mcn.store.word_table import WordTable
@@ -23,8 +24,8 @@ def rows_of_clips(
     start_seconds: Seconds, end_seconds: Seconds, *, rows_per_second: float, num_rows: int
 ) -> Int64[np.ndarray, "clips 2"]:
     """Half-open ranges of rows that overlap each clip; empty where the video ends before it."""
-    first = np.floor(np.asarray(start_seconds) * rows_per_second).clip(min=0)
-    stop = np.ceil(np.asarray(end_seconds) * rows_per_second).clip(max=num_rows)
+    first = np.maximum(np.floor(np.asarray(start_seconds) * rows_per_second), 0)
+    stop = np.minimum(np.ceil(np.asarray(end_seconds) * rows_per_second), num_rows)
     return np.stack((np.minimum(first, stop), stop), axis=1).astype(np.int64)
 
 
@@ -33,6 +34,7 @@ class ClipReader:
 
     def __init__(self, stores: Mapping[Modality, FeatureStore]) -> None:
         self.stores = stores
+        self._stored, self._widened = Scratch(), Scratch()
         text = stores["text"]
         self.words = WordTable.below(text.folder.parent, text.fingerprint)
         self.dims: dict[Modality, int] = {
@@ -103,8 +105,14 @@ class ClipReader:
         has = ranges[:, 0] < ranges[:, 1]
         if not has.any():
             return pooled
-        pool = pool_max if modality == "video" else pool_mean
-        rows = pool(*_read(store, video_id, ranges[has]))
+        held = ranges[has]
+        begin, end = int(held[:, 0].min()), int(held[:, 1].max())
+        # One read, gaps included: a disk or a server takes longer over many than over more bytes.
+        stored = store.read(video_id, begin, end, empty=self._stored.array)
+        if modality == "video":
+            rows = pool_max(stored, held - begin)
+        else:
+            rows = pool_mean(stored, held - begin, self._widened)
         if has.all():
             return ClipRows(rows, has)
         spread = np.zeros((len(has), store.dim), rows.dtype)
@@ -119,14 +127,3 @@ def word_vectors(reader: ClipReader) -> Float[Tensor, "words text_dim"]:
         ValueError: They are not as they were written.
     """
     return torch.from_numpy(reader.words.checked_vectors())
-
-
-def _read(
-    store: FeatureStore, video_id: str, ranges: Int64[np.ndarray, "clips 2"]
-) -> tuple[Float[np.ndarray, "rows dim"], Int64[np.ndarray, "clips 2"]]:
-    """The rows from the first to the last that a range holds, and the ranges among them.
-
-    One read, gaps included: a disk or a server takes longer over many than over more bytes.
-    """
-    begin = int(ranges[:, 0].min())
-    return store.read(video_id, begin, int(ranges[:, 1].max())), ranges - begin

@@ -5,7 +5,7 @@ any number of threads and processes. HDF5 is asked for the fingerprint only.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,8 +97,21 @@ class FeatureStore:
         path = self._paths[self._shard[at]]
         return VideoEntry(path, self._num_rows[at], float(self._completeness[at]))
 
-    def read(self, video_id: str, first_row: int = 0, stop_row: int | None = None) -> NDArray[Any]:
+    def read(
+        self,
+        video_id: str,
+        first_row: int = 0,
+        stop_row: int | None = None,
+        *,
+        empty: Callable[[tuple[int, ...], "np.dtype[Any]"], NDArray[Any]] = np.empty,
+    ) -> NDArray[Any]:
         """Rows [first_row, stop_row) of a video as (rows, dim); all of them by default.
+
+        Args:
+            video_id: The video.
+            first_row: Begin of the rows.
+            stop_row: Their end; by default that of the video.
+            empty: Gives the array of a shape and type that they are read into.
 
         Raises:
             KeyError: If the store has no features of the video.
@@ -111,7 +124,7 @@ class FeatureStore:
             raise ValueError(
                 f"video {video_id!r} has rows [0, {num_rows}), not [{first_row}, {stop})"
             )
-        rows = np.empty((stop - first_row, self.dim), self._row_dtype)
+        rows = empty((stop - first_row, self.dim), self._row_dtype)
         self._fill(rows, self._shard[at], self._offset[at] + first_row * self._row_bytes)
         return rows
 

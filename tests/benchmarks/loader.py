@@ -67,7 +67,9 @@ class NpyStore(FeatureStore):
         self.video_id = ""
         self.rows: Rows = np.empty(0, np.float16)
 
-    def read(self, video_id: str, first_row: int = 0, stop_row: int | None = None) -> Rows:
+    def read(
+        self, video_id: str, first_row: int = 0, stop_row: int | None = None, **how: object
+    ) -> Rows:
         if video_id != self.video_id:
             self.video_id, self.rows = video_id, np.load(npy_path(self.folder, video_id))
         return self.rows[first_row:stop_row]
