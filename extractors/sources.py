@@ -24,13 +24,9 @@ from extractors.video_records import VideoRecords
 from extractors.weights import fit_batch_norms, load_weights, resolve_weights
 from extractors.words import WordVectors
 from mcn.data.captions import Captions
-from mcn.models.davenet import Davenet, ResDavenet
+from mcn.models.davenet import DAVENETS
 from mcn.root import Root
 
-AUDIO_NETWORKS: dict[str, type[Davenet | ResDavenet]] = {
-    "davenet": Davenet,
-    "resdavenet": ResDavenet,
-}
 VIDEOS_TO_FIT = 64
 """Training videos whose frames or sound set the batch norms of a network drawn at random."""
 
@@ -53,7 +49,7 @@ def video_source(root: Root, place: Root, *, backbone: str, weights: str) -> Vid
 
 def audio_source(root: Root, place: Root, *, network: str, weights: str | None) -> AudioRecords:
     """Audio features of the resized videos of `place`, with weights kept below `root`."""
-    build = AUDIO_NETWORKS[network]
+    build = DAVENETS[network]
     found = resolve_weights(
         weights or str(root.weights / f"{network}.pth"),
         model=network,

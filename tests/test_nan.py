@@ -276,7 +276,7 @@ def test_values_and_gradients_of_the_model_are_finite(
     model = Mcn(McnDims(video=12, audio=10, text=8, embedding=32, reconstruction=16))
     inputs: dict[Modality, Tensor] = {"video": batch.video, "audio": batch.audio}
     for modality, rows in inputs.items():
-        model.standardizer(modality).set_statistics(rows.mean(0), rows.std(0, correction=0))
+        model.standardizers()[modality].set_statistics(rows.mean(0), rows.std(0, correction=0))
     with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
         encoded = model(batch, objective.modalities)
         fused, present = fuse(encoded, batch.has, objective.clustered)

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
+from mcn.data.clip_form import DEFAULT_FORM, ClipForm
+from mcn.data.spectrograms import stack_spectrograms
 from mcn.modality import Modality
 
 
@@ -22,7 +24,7 @@ class Clip:
     video: np.ndarray | None
     """Pooled over the rows of the clip."""
     audio: np.ndarray | None
-    """Pooled over the rows of the clip."""
+    """Pooled over the rows of the clip; or its log-mel spectrogram as (frames, 40)."""
     words: np.ndarray | None
     """One row for each word."""
 
@@ -37,7 +39,10 @@ class ClipBatch:
     seconds: Float64[Tensor, "clips 2"]
     """Start and end in the video."""
     video: Float[Tensor, "clips video_dim"]
-    audio: Float[Tensor, "clips audio_dim"]
+    audio: Float[Tensor, "clips ..."]
+    """A row a clip; or spectrograms in float16 as (40, frames), padded to one length."""
+    audio_frames: Int64[Tensor, " clips"] | None
+    """Frames of each spectrogram before its padding; None where there are no spectrograms."""
     words: Float[Tensor, "clips words word_dim"]
     """As precise as they are stored: most of a batch is words, and on the device they are widened
     faster than they travel."""
@@ -63,6 +68,7 @@ class ClipBatch:
             self.seconds.to(device, non_blocking=True),
             self.video.to(device, non_blocking=True),
             self.audio.to(device, non_blocking=True),
+            None if self.audio_frames is None else self.audio_frames.to(device, non_blocking=True),
             self.words.to(device, non_blocking=True).float(),
             self.is_word.to(device, non_blocking=True),
             {m: mask.to(device, non_blocking=True) for m, mask in self.has.items()},
@@ -70,8 +76,14 @@ class ClipBatch:
         )
 
 
-def collate(clips: list[Clip], dims: dict[Modality, int], *, max_words: int) -> ClipBatch:
-    """The clips as one batch, words cut off after `max_words`.
+def collate(
+    clips: list[Clip],
+    dims: dict[Modality, int],
+    *,
+    max_words: int,
+    form: ClipForm = DEFAULT_FORM,
+) -> ClipBatch:
+    """The clips as one batch, in the form in which they were read, words cut off after `max_words`.
 
     Features that are not finite are zeroed here, before any encoder sees them: masking its loss
     is not enough, since in the gradient of the weights zero times NaN is NaN.
@@ -84,9 +96,15 @@ def collate(clips: list[Clip], dims: dict[Modality, int], *, max_words: int) -> 
             kept = clip.words[:max_words]
             words[row, : len(kept)] = kept
             is_word[row, : len(kept)] = True
+    heard = [clip.audio for clip in clips]
+    audio_frames = None
+    if form.spectrogram_frames is None:
+        audio = _stack(heard, dims["audio"])
+    else:
+        audio, audio_frames = stack_spectrograms(heard, form)
     features: dict[Modality, Tensor] = {
         "video": _stack([clip.video for clip in clips], dims["video"]),
-        "audio": _stack([clip.audio for clip in clips], dims["audio"]),
+        "audio": audio,
         "text": torch.from_numpy(words),
     }
     is_finite = {modality: _zero_not_finite(rows) for modality, rows in features.items()}
@@ -103,6 +121,7 @@ def collate(clips: list[Clip], dims: dict[Modality, int], *, max_words: int) -> 
         ).view(len(clips), 2),
         video=features["video"],
         audio=features["audio"],
+        audio_frames=None if audio_frames is None else audio_frames * is_finite["audio"],
         words=features["text"],
         is_word=has_words,
         has={

@@ -3,7 +3,7 @@
 The clips of a video overlap: each of its rows that any of them needs is read and widened once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,9 +11,14 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from mcn.data.batches import Clip
+from mcn.data.clip_form import DEFAULT_FORM, ClipForm
 from mcn.data.pooling import pool_max, pool_mean
+from mcn.data.spectrograms import check_spectrograms, read_spectrograms
+from mcn.data.stores import Source, Stores
 from mcn.modality import MODALITIES, Modality
 from mcn.store.reader import FeatureStore
+
+SOURCES_OF_VIDEO: tuple[Source, ...] = ("video", "video-3d")
 
 
 def rows_of_clips(
@@ -30,11 +35,23 @@ def rows_of_clips(
 
 
 class ClipReader:
-    """Clips from one store a modality; a video that a store lacks has no such modality."""
+    """Clips from one store a modality; a video that a store lacks has no such modality.
 
-    def __init__(self, stores: Mapping[Modality, FeatureStore]) -> None:
+    Where 3-D features stand beside the 2-D ones, a video that lacks either has no video.
+    """
+
+    def __init__(self, stores: Stores, form: ClipForm = DEFAULT_FORM) -> None:
+        """Takes the stores, and the form in which clips are wanted.
+
+        Raises:
+            ValueError: Spectrograms are wanted and not stored, or the other way round.
+        """
+        check_spectrograms(stores["audio"], form)
         self.stores = stores
+        self.form = form
+        self.sources_of_video = SOURCES_OF_VIDEO[: 1 + ("video-3d" in stores)]
         self.dims: dict[Modality, int] = {m: stores[m].dim for m in MODALITIES}
+        self.dims["video"] = sum(stores[source].dim for source in self.sources_of_video)
 
     def read(
         self,
@@ -63,11 +80,12 @@ class ClipReader:
     ) -> list[Clip]:
         """Clips of one video: video max-pooled and audio averaged over each, as MCN pools them.
 
-        Audio may end before the clip does. A clip has the same bits alone and among others.
+        In the form of spectrograms, audio comes as frames. It may end before the clip does. A clip
+        has the same bits alone and among others.
         """
         audio_end = end_seconds if audio_end_seconds is None else audio_end_seconds
-        video = self._pooled("video", video_id, start_seconds, end_seconds)
-        audio = self._pooled("audio", video_id, start_seconds, audio_end)
+        video = self._video(video_id, start_seconds, end_seconds)
+        audio = self._audio(video_id, start_seconds, audio_end)
         return [
             Clip(video_id, *parts)
             for parts in zip(start_seconds, end_seconds, video, audio, words, strict=True)
@@ -98,33 +116,80 @@ class ClipReader:
         ]
 
     def has(self, modality: Modality, video_id: str) -> bool:
-        return video_id in self.stores[modality]
+        sources = self.sources_of_video if modality == "video" else (modality,)
+        return all(video_id in self.stores[source] for source in sources)
+
+    def _video(
+        self, video_id: str, start_seconds: Sequence[float], end_seconds: Sequence[float]
+    ) -> list[np.ndarray | None]:
+        """2-D and 3-D features side by side, as many as there are; None where either is missing."""
+        if not self.has("video", video_id):
+            return [None] * len(start_seconds)
+        kinds = [
+            self._pooled(source, video_id, start_seconds, end_seconds)
+            for source in self.sources_of_video
+        ]
+        if self.form.video == "unit-length":
+            kinds = [[_unit(row) for row in rows] for rows in kinds]
+        return [_side_by_side(parts) for parts in zip(*kinds, strict=True)]
+
+    def _audio(
+        self, video_id: str, start_seconds: Sequence[float], end_seconds: Sequence[float]
+    ) -> list[np.ndarray | None]:
+        if not self.has("audio", video_id):
+            return [None] * len(start_seconds)
+        most_frames = self.form.spectrogram_frames
+        if most_frames is None:
+            return self._pooled("audio", video_id, start_seconds, end_seconds)
+        ranges = self._ranges("audio", video_id, start_seconds, end_seconds)
+        store = self.stores["audio"]
+        return read_spectrograms(store, video_id, ranges, most_frames=most_frames)
 
     def _pooled(
         self,
-        modality: Modality,
+        source: Source,
         video_id: str,
         start_seconds: Sequence[float],
         end_seconds: Sequence[float],
     ) -> list[np.ndarray | None]:
-        store = self.stores[modality]
         pooled: list[np.ndarray | None] = [None] * len(start_seconds)
-        if not self.has(modality, video_id) or store.rows_per_second is None:
+        if self.stores[source].rows_per_second is None:
             return pooled
-        ranges = rows_of_clips(
+        ranges = self._ranges(source, video_id, start_seconds, end_seconds)
+        (held,) = np.nonzero(ranges[:, 0] < ranges[:, 1])
+        if len(held):
+            pool = pool_mean if source == "audio" else pool_max
+            rows = pool(*_read(self.stores[source], video_id, ranges[held]))
+            for place, row in zip(held.tolist(), rows, strict=True):
+                pooled[place] = row
+        return pooled
+
+    def _ranges(
+        self,
+        source: Source,
+        video_id: str,
+        start_seconds: Sequence[float],
+        end_seconds: Sequence[float],
+    ) -> Int64[np.ndarray, "clips 2"]:
+        store = self.stores[source]
+        assert store.rows_per_second is not None
+        return rows_of_clips(
             start_seconds,
             end_seconds,
             rows_per_second=store.rows_per_second,
             num_rows=store.entry(video_id).num_rows,
         )
-        (held,) = np.nonzero(ranges[:, 0] < ranges[:, 1])
-        if len(held):
-            pool = pool_max if modality == "video" else pool_mean
-            for place, row in zip(
-                held.tolist(), pool(*_read(store, video_id, ranges[held])), strict=True
-            ):
-                pooled[place] = row
-        return pooled
+
+
+def _unit(row: np.ndarray | None) -> np.ndarray | None:
+    """At length 1, as torch's normalize has it: a row of zeros stays one."""
+    return None if row is None else row / max(float(np.linalg.norm(row)), 1e-12)
+
+
+def _side_by_side(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """One row of them all; None where any is missing."""
+    present = [part for part in parts if part is not None]
+    return np.concatenate(present) if len(present) == len(parts) else None
 
 
 def _read(

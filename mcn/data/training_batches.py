@@ -67,7 +67,9 @@ class TrainingBatches(Dataset[ClipBatch]):
         places = self._epoch_order(epoch)[first : first + self.sampling.batch_size]
         mine = np.array_split(places, self.world_size)[self.rank]
         clips = [clip for place in mine for clip in self._clips(self.video_ids[place], epoch)]
-        return collate(clips, self.reader.dims, max_words=self.sampling.max_words)
+        return collate(
+            clips, self.reader.dims, max_words=self.sampling.max_words, form=self.reader.form
+        )
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
         if self._order[0] != epoch:

@@ -2,8 +2,9 @@
 
 A second is embedded as a clip: its own rows of video features, and the sound of 8 seconds around
 its middle, less at the ends of the video. The publication runs DAVEnet over each such stretch of
-sound by itself; here the rows come from one pass over the whole video, so that those at the ends
-of a stretch have heard a little of what lies beyond it.
+sound by itself, as is done here with a DAVEnet that was trained with the rest; stored rows come
+from one pass over the whole video, so that those at the ends of a stretch have heard a little of
+what lies beyond it.
 """
 
 import dataclasses
@@ -21,6 +22,9 @@ from mcn.modality import Modality
 from mcn.models.mcn import Mcn
 
 AUDIO_SECONDS = 8.0
+
+MOST_SPECTROGRAM_FRAMES = 1024
+"""Of such a stretch, as published."""
 
 SEEN_AND_HEARD: tuple[Modality, ...] = ("video", "audio")
 
@@ -58,7 +62,7 @@ def embed_lines(
         Clip(text_id, 0.0, 0.0, video=None, audio=None, words=words)
         for words in words_of_lines(reader, text_id, num_lines)
     ]
-    return embed_clips(model, clips, reader.dims, max_words=max_words, modalities=("text",))
+    return embed_clips(model, clips, reader, max_words=max_words, modalities=("text",))
 
 
 def score_seconds(
@@ -72,7 +76,7 @@ def score_seconds(
     seconds = embed_clips(
         model,
         read_seconds(reader, video_id),
-        reader.dims,
+        reader,
         max_words=max_words,
         modalities=SEEN_AND_HEARD,
     )

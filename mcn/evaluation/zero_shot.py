@@ -1,7 +1,7 @@
 """Zero-shot retrieval of a benchmark's clips by their sentences, with one trained model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,13 +10,18 @@ from torch import Tensor
 
 from mcn.data.batches import Clip, collate
 from mcn.data.captions import Captions
+from mcn.data.clip_form import ClipForm
 from mcn.data.clip_reader import ClipReader
+from mcn.data.stores import Stores
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Mcn, McnDims
-from mcn.store.reader import FeatureStore
 from mcn.training.checkpoint import Checkpoint
 
 CLIPS_PER_BATCH = 256
+
+MOST_SPECTROGRAM_FRAMES = 5120
+"""Of a clip that is to be found, which may last longer than those of training: as published for
+YouCook2."""
 
 DIRECTIONS: dict[str, tuple[Modality, ...]] = {
     "t2va": ("video", "audio"),
@@ -67,14 +72,25 @@ class ClipEmbeddings:
 def load_model(checkpoint: Checkpoint) -> Mcn:
     """The model of a checkpoint, ready to embed."""
     meta = checkpoint.meta
-    model = Mcn(McnDims(**meta["dims"]), has_unit_length=meta.get("has_unit_length", True))
+    model = Mcn(
+        McnDims(**meta["dims"]),
+        has_unit_length=meta.get("has_unit_length", True),
+        form=ClipForm(**meta.get("form", {})),
+        audio_network=meta.get("audio_network"),
+    )
     model.load_state_dict(checkpoint.part("model"))
     return model.eval()
 
 
+def evaluated_form(model: Mcn, most_frames: int = MOST_SPECTROGRAM_FRAMES) -> ClipForm:
+    """The form in which a model takes clips, of which it hears more than in training."""
+    is_pooled = model.form.spectrogram_frames is None
+    return replace(model.form, spectrogram_frames=None if is_pooled else most_frames)
+
+
 def embed_benchmark(
     model: Mcn,
-    stores: Mapping[Modality, FeatureStore],
+    stores: Stores,
     *,
     max_words: int,
     sentences: Mapping[str, Captions] | None = None,
@@ -90,27 +106,27 @@ def embed_benchmark(
     Raises:
         ValueError: The text store holds other sentences than the annotation.
     """
-    reader = ClipReader(stores)
+    reader = ClipReader(stores, evaluated_form(model))
     clips = _clips_of_store(reader) if sentences is None else _clips_of(sentences, reader)
-    return embed_clips(model, clips, reader.dims, max_words=max_words)
+    return embed_clips(model, clips, reader, max_words=max_words)
 
 
 @torch.inference_mode()
 def embed_clips(
     model: Mcn,
     clips: list[Clip],
-    dims: dict[Modality, int],
+    reader: ClipReader,
     *,
     max_words: int,
     modalities: tuple[Modality, ...] = MODALITIES,
 ) -> ClipEmbeddings:
-    """Embed what clips have of some modalities, batch by batch."""
+    """Embed what clips have of some modalities, batch by batch, in the form they were read in."""
     device = next(model.parameters()).device
     embeddings: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
     has: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
     for first in range(0, len(clips), CLIPS_PER_BATCH):
         part = clips[first : first + CLIPS_PER_BATCH]
-        batch = collate(part, dims, max_words=max_words).to(device)
+        batch = collate(part, reader.dims, max_words=max_words, form=reader.form).to(device)
         for modality, encoded in model(batch, modalities).items():
             present = batch.has[modality]
             embeddings[modality].append((encoded.embeddings * present[:, None]).cpu())

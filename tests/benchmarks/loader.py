@@ -16,9 +16,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from mcn.data.clip_reader import ClipReader
-from mcn.data.stores import open_stores
+from mcn.data.stores import Source, open_stores
 from mcn.data.training_batches import TrainingBatches
-from mcn.modality import MODALITIES, Modality
+from mcn.modality import MODALITIES
 from mcn.objectives import Stage
 from mcn.store.reader import FeatureStore
 from mcn.training.config import TrainConfig
@@ -135,7 +135,7 @@ def _loaders(folder: Path, config: TrainConfig) -> dict[str, TrainingBatches]:
             rows, path = store.read(video_id), npy_path(store.folder, video_id)
             np.save(path, rows)
             np.savez(path.with_suffix(".npz"), features=rows)
-    npy: dict[Modality, FeatureStore] = {m: NpyStore(stores[m].folder) for m in MODALITIES}
+    npy: dict[Source, FeatureStore] = {m: NpyStore(stores[m].folder) for m in MODALITIES}
     readers = {
         "TrainingBatches": ClipReader(stores),
         ".npy, our pooling": ClipReader(npy),

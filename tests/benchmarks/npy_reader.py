@@ -1,6 +1,6 @@
 """Clips from one file a video and modality, pooled as one would write it down: clip by clip."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mcn.data.batches import Clip
 from mcn.data.clip_reader import ClipReader
+from mcn.data.stores import Stores
 from mcn.modality import Modality
-from mcn.store.reader import FeatureStore
 from tests.benchmarks.feature_files import Rows
 
 Load = Callable[[Path], NDArray[np.floating]]
@@ -43,7 +43,7 @@ def npy_path(folder: Path, video_id: str) -> Path:
 class NpyReader(ClipReader):
     """Opens the files of a video once, for all of its clips, as the publication does."""
 
-    def __init__(self, stores: Mapping[Modality, FeatureStore], load: Load) -> None:
+    def __init__(self, stores: Stores, load: Load) -> None:
         super().__init__(stores)
         self.load = load
 
