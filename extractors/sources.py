@@ -10,6 +10,7 @@ from torch import nn
 from extractors.audio import AudioExtractor, log_mel
 from extractors.audio_records import SAMPLE_RATE, AudioRecords
 from extractors.corpus import ResizedVideos, resized_videos
+from extractors.log_mel_records import LogMelRecords
 from extractors.media import MediaError, read_waveform
 from extractors.text_records import TextRecords
 from extractors.video import (
@@ -62,6 +63,11 @@ def audio_source(root: Root, place: Root, *, network: str, weights: str | None) 
     load_weights(module, found.path)
     extractor = AudioExtractor(module, device="cuda" if torch.cuda.is_available() else "cpu")
     return AudioRecords(ResizedVideos.below(place), extractor, found, name=f"audio-{network}")
+
+
+def log_mel_source(place: Root) -> LogMelRecords:
+    """Log-mel spectrograms of the resized videos of `place`."""
+    return LogMelRecords(ResizedVideos.below(place), name="audio-logmel")
 
 
 def text_source(captions: dict[str, Captions], *, word_vectors: Path) -> TextRecords:

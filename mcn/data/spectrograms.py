@@ -29,7 +29,7 @@ def check_spectrograms(store: FeatureStore, form: ClipForm) -> None:
             f"{store.folder} holds rows of {store.dim} numbers, {store.rows_per_second} a second, "
             f"and a DAVEnet that is trained takes log-mel spectrograms, {BANDS} bands at "
             f"{FRAMES_PER_SECOND:g}: give --audio audio-logmel, which jobs/extract.py "
-            "--audio-network log-mel makes"
+            "--audio-network logmel makes"
         )
     if form.spectrogram_frames is None and is_stored:
         raise ValueError(

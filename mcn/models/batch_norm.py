@@ -43,8 +43,8 @@ class BatchNorm(nn.BatchNorm2d):
         assert self.num_batches_tracked is not None and self.momentum is not None
         momentum = self.momentum * (count > 0)
         unbiased = variance * count / (count - 1).clamp(min=1)
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
-        self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
+        self.running_mean += (mean - self.running_mean) * momentum
+        self.running_var += (unbiased - self.running_var) * momentum
         self.num_batches_tracked += 1
 
 
