@@ -34,10 +34,10 @@ class RunFolder(RunPaths):
             return
         begun = yaml.safe_load(self.config.read_text())
         differing = [
-            f"{part}.{name}: {begun[part].get(name)!r} there, {value!r} asked for"
+            f"{part}.{name}: {begun[part].get(name)!r} there, {values.get(name)!r} asked for"
             for part, values in _identity(config, data).items()
-            for name, value in values.items()
-            if begun[part].get(name) != value
+            for name in values | begun[part]
+            if begun[part].get(name) != values.get(name)
         ]
         if differing:
             raise ValueError(
