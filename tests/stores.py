@@ -94,3 +94,39 @@ def _record(video_id: str, rows: NDArray[Any] | None, dim: int, rate: float | No
     spans["end_seconds"] = spans["start_seconds"] + SECONDS_PER_CLIP
     spans["num_rows"] = WORDS_PER_CLIP
     return Record(video_id, "done", "", 1.0, rows, spans)
+
+
+SPECTROGRAMS = Features(audio="audio-logmel")
+
+
+def write_spectrograms(
+    folder: Path, *, num_videos: int, clips_per_video: int = 5, seed: int = 0
+) -> None:
+    """Log-mel spectrograms of the videos of `write_stores`, a tone for each clip; none of the
+    last.
+    """
+    generator = np.random.default_rng(seed)
+    ids = [f"video{seed}-{index:03d}" for index in range(num_videos)]
+    spectrograms = {}
+    for video_id in ids[:-1]:
+        rows = generator.uniform(-80, -60, (clips_per_video * SECONDS_PER_CLIP * 100 + 1, 40))
+        tones = generator.integers(0, 40, clips_per_video).repeat(SECONDS_PER_CLIP * 100)
+        rows[np.arange(len(tones)), tones] = -5
+        spectrograms[video_id] = rows.astype(np.float16)
+    _write(folder, SPECTROGRAMS.audio, ids, spectrograms, rate=100.0)
+
+
+MOTION = Features(video_3d="video-motion")
+MOTION_DIM = 6
+
+
+def write_motion(folder: Path, *, ids: list[str], without: set[str], seconds: int = 20) -> None:
+    """3-D features at three rows in two seconds, of all these videos but some."""
+    generator = np.random.default_rng(5)
+    rows = {
+        video_id: generator.normal(size=(seconds * 3 // 2, MOTION_DIM)).astype(np.float16)
+        for video_id in ids
+        if video_id not in without
+    }
+    assert MOTION.video_3d is not None
+    _write(folder, MOTION.video_3d, ids, rows, rate=1.5)

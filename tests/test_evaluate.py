@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from jobs import evaluate
+from mcn.data.batches import ClipRows
 from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import open_stores
 from mcn.evaluation.localization import StepCount, recall_of_tasks, recall_of_videos
@@ -163,6 +164,7 @@ def test_a_second_has_its_own_picture_and_eight_seconds_of_sound(root: Path) -> 
     video_id = "v1001_0"
     seconds = read_seconds(reader, video_id)
     assert count_seconds(reader, video_id) == len(seconds) == NUM_SECONDS
+    assert isinstance(seconds.audio, ClipRows)
     rows = stores["audio"].read(video_id).astype(np.float32)
     for second in (0, 1, 10, 38, 39):
         video, audio = seconds.video.rows[second], seconds.audio.rows[second]

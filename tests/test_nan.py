@@ -278,7 +278,7 @@ def test_values_and_gradients_of_the_model_are_finite(
     model.know_words(torch.full((1, 8), 0.5, dtype=torch.float16))
     inputs: dict[Modality, Tensor] = {"video": batch.video, "audio": batch.audio}
     for modality, rows in inputs.items():
-        model.standardizer(modality).set_statistics(rows.mean(0), rows.std(0, correction=0))
+        model.standardizers()[modality].set_statistics(rows.mean(0), rows.std(0, correction=0))
     with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
         encoded = model(batch, objective.modalities)
         fused, present = fuse(encoded, batch.has, objective.clustered)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mcn.data.batches import NO_WORD
+from mcn.data.batches import NO_WORD, ClipRows
 from mcn.data.clip_reader import ClipReader, rows_of_clips
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import Sampling, TrainingBatches, derangement
@@ -73,6 +73,7 @@ def test_a_clip_holds_the_pooled_rows_and_the_words_of_its_stretch(reader: ClipR
     rows = reader.stores["video"].read(video_id).astype(np.float32)
     assert clip.video.has.all() and np.array_equal(clip.video.rows[0], rows[4:8].max(axis=0))
     rows = reader.stores["audio"].read(video_id).astype(np.float32)
+    assert isinstance(clip.audio, ClipRows)
     assert clip.audio.has.all() and np.array_equal(clip.audio.rows[0], rows[8:16].mean(axis=0))
     rows = reader.stores["text"].read(video_id)
     assert words.tolist() == [[*rows[WORDS_PER_CLIP : 2 * WORDS_PER_CLIP, 0], NO_WORD]]

@@ -32,9 +32,15 @@ def audio_end(
 def lose_sound_at_start(clips: Clips) -> Clips:
     """As published, a clip that begins with its file has sound, but the same as any other such.
 
-    The published network hears the loudest noise there. Of stored features nobody can tell what
-    it makes of that; a row of zeros stands for it.
+    The published network hears the loudest noise there, which is 0 dB in all bands. Of stored
+    features nobody can tell what it makes of that; a row of zeros stands for it.
     """
     is_heard = clips.seconds[:, 0] >= PUBLISHED_LEAST_START_SECONDS
-    rows = np.where(is_heard[:, None], clips.audio.rows, 0)
-    return replace(clips, audio=ClipRows(rows, clips.audio.has))
+    if isinstance(clips.audio, ClipRows):
+        rows = np.where(is_heard[:, None], clips.audio.rows, 0)
+        return replace(clips, audio=ClipRows(rows, clips.audio.has))
+    spectrograms = [
+        frames if heard or frames is None else np.zeros_like(frames)
+        for frames, heard in zip(clips.audio, is_heard.tolist(), strict=True)
+    ]
+    return replace(clips, audio=spectrograms)

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int32, Int64
 from torch import Tensor
 
+from mcn.data.clip_form import DEFAULT_FORM, ClipForm
+from mcn.data.spectrograms import stack_spectrograms
 from mcn.modality import Modality
 
 NO_WORD = -1
@@ -25,6 +27,10 @@ class ClipRows(NamedTuple):
     has: Bool[np.ndarray, " clips"]
 
 
+Spectrograms = list[np.ndarray | None]
+"""Of clips side by side, each as (frames, 40); None for a clip that lacks it."""
+
+
 @dataclass(frozen=True)
 class Clips:
     """Clips of one video as the loader reads them."""
@@ -33,7 +39,7 @@ class Clips:
     seconds: Float64[np.ndarray, "clips 2"]
     """Start and end in the video."""
     video: ClipRows
-    audio: ClipRows
+    audio: ClipRows | Spectrograms
     words: Int32[np.ndarray, "clips words"]
     """The numbers of each clip's words, and then NO_WORD."""
 
@@ -51,7 +57,10 @@ class ClipBatch:
     seconds: Float64[Tensor, "clips 2"]
     """Start and end in the video."""
     video: Float[Tensor, "clips video_dim"]
-    audio: Float[Tensor, "clips audio_dim"]
+    audio: Float[Tensor, "clips ..."]
+    """A row a clip; or spectrograms in float16 as (40, frames), padded to one length."""
+    audio_frames: Int64[Tensor, " clips"] | None
+    """Frames of each spectrogram before its padding; None where there are no spectrograms."""
     words: Int32[Tensor, "clips words"]
     """By their numbers in the table of the text store, whose vectors are on the device."""
     is_word: Bool[Tensor, "clips words"]
@@ -71,6 +80,7 @@ class ClipBatch:
             self.seconds[clips],
             self.video[clips],
             self.audio[clips],
+            None if self.audio_frames is None else self.audio_frames[clips],
             self.words[clips],
             self.is_word[clips],
             {modality: mask[clips] for modality, mask in self.has.items()},
@@ -90,6 +100,7 @@ class ClipBatch:
             self.seconds.to(device, non_blocking=True),
             self.video.to(device, non_blocking=True),
             self.audio.to(device, non_blocking=True),
+            None if self.audio_frames is None else self.audio_frames.to(device, non_blocking=True),
             self.words.to(device, non_blocking=True),
             self.is_word.to(device, non_blocking=True),
             {m: mask.to(device, non_blocking=True) for m, mask in self.has.items()},
@@ -97,13 +108,16 @@ class ClipBatch:
         )
 
 
-def clips_that_lack_all(num_clips: int, dims: dict[Modality, int], *, max_words: int) -> Clips:
+def clips_that_lack_all(
+    num_clips: int, dims: dict[Modality, int], *, max_words: int, form: ClipForm = DEFAULT_FORM
+) -> Clips:
     """Clips that stand for none: batches of ranks without a video have these, and none of them."""
+    has_rows = form.spectrogram_frames is None
     return Clips(
         "",
         np.tile([0.0, 1.0], (num_clips, 1)),
         lacking(num_clips, dims["video"]),
-        lacking(num_clips, dims["audio"]),
+        lacking(num_clips, dims["audio"]) if has_rows else [None] * num_clips,
         np.full((num_clips, max_words), NO_WORD, np.int32),
     )
 
@@ -113,8 +127,8 @@ def lacking(num_clips: int, dim: int) -> ClipRows:
     return ClipRows(np.zeros((num_clips, dim), np.float16), np.zeros(num_clips, bool))
 
 
-def collate(videos: Sequence[Clips]) -> ClipBatch:
-    """The clips of these videos, of which there is at least one, as one batch.
+def collate(videos: Sequence[Clips], form: ClipForm = DEFAULT_FORM) -> ClipBatch:
+    """The clips of these videos, of which there is at least one, in the form they were read in.
 
     Features that are not finite are zeroed here, before any encoder sees them: masking its loss
     is not enough, since in the gradient of the weights zero times NaN is NaN.
@@ -122,18 +136,20 @@ def collate(videos: Sequence[Clips]) -> ClipBatch:
     video_ids = [clips.video_id for clips in videos for _ in range(len(clips))]
     words = torch.from_numpy(np.concatenate([clips.words for clips in videos]))
     is_word = words >= 0
-    features: dict[Modality, Tensor] = {}
-    has: dict[Modality, Tensor] = {"text": is_word.any(dim=1)}
-    kept_out: dict[Modality, dict[str, int]] = {"video": {}, "audio": {}, "text": {}}
-    pooled: dict[Modality, list[ClipRows]] = {
-        "video": [clips.video for clips in videos],
-        "audio": [clips.audio for clips in videos],
+    audio, has_audio, audio_frames = _side_by_side_audio([clips.audio for clips in videos], form)
+    features: dict[Modality, Tensor] = {
+        "video": _side_by_side([clips.video.rows for clips in videos]),
+        "audio": audio,
     }
-    for modality, parts in pooled.items():
-        rows = _side_by_side([part.rows for part in parts])
+    has: dict[Modality, Tensor] = {
+        "video": torch.from_numpy(np.concatenate([clips.video.has for clips in videos])),
+        "audio": has_audio,
+        "text": is_word.any(dim=1),
+    }
+    kept_out: dict[Modality, dict[str, int]] = {"video": {}, "audio": {}, "text": {}}
+    for modality, rows in features.items():
         is_finite = _zero_not_finite(rows)
-        features[modality] = rows
-        has[modality] = torch.from_numpy(np.concatenate([part.has for part in parts])) & is_finite
+        has[modality] &= is_finite
         broken = (~is_finite).nonzero().flatten().tolist()
         kept_out[modality] = Counter(video_ids[row] for row in broken)
     return ClipBatch(
@@ -142,11 +158,25 @@ def collate(videos: Sequence[Clips]) -> ClipBatch:
         seconds=torch.from_numpy(np.concatenate([clips.seconds for clips in videos])),
         video=features["video"],
         audio=features["audio"],
+        audio_frames=None if audio_frames is None else audio_frames * has["audio"],
         words=words.clamp_(min=0),
         is_word=is_word,
         has=has,
         kept_out=kept_out,
     )
+
+
+def _side_by_side_audio(
+    parts: Sequence[ClipRows | Spectrograms], form: ClipForm
+) -> tuple[Tensor, Bool[Tensor, " clips"], Int64[Tensor, " clips"] | None]:
+    """Rows or padded spectrograms, which clips have any, and frames of spectrograms."""
+    rows = [part for part in parts if isinstance(part, ClipRows)]
+    if form.spectrogram_frames is None:
+        has = np.concatenate([part.has for part in rows])
+        return _side_by_side([part.rows for part in rows]), torch.from_numpy(has), None
+    heard = [one for part in parts if not isinstance(part, ClipRows) for one in part]
+    spectrograms, num_frames = stack_spectrograms(heard, form)
+    return spectrograms, num_frames > 0, num_frames
 
 
 def _side_by_side(parts: Sequence[np.ndarray]) -> Float[Tensor, "clips dim"]:
@@ -166,10 +196,10 @@ def _numbers(video_ids: list[str]) -> Int64[Tensor, " clips"]:
     return torch.tensor([number[video_id] for video_id in video_ids], dtype=torch.int64)
 
 
-def _zero_not_finite(rows: Float[Tensor, "clips dim"]) -> Bool[Tensor, " clips"]:
+def _zero_not_finite(rows: Float[Tensor, "clips ..."]) -> Bool[Tensor, " clips"]:
     """Zeros the rows that are not finite in place; says which are."""
-    if rows.sum().isfinite():  # as it almost always is, and then all are
+    if rows.sum(dtype=torch.float32).isfinite():  # as it almost always is, and then all are
         return torch.ones(len(rows), dtype=torch.bool)
-    is_finite = rows.isfinite().all(dim=1)
+    is_finite = rows.flatten(start_dim=1).isfinite().all(dim=1)
     rows[~is_finite] = 0
     return is_finite

@@ -3,21 +3,25 @@
 The clips of a video overlap: each of its rows that any of them needs is read once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from mcn.data.batches import NO_WORD, ClipRows, Clips, lacking
+from mcn.data.batches import NO_WORD, ClipRows, Clips, Spectrograms, lacking
+from mcn.data.clip_form import DEFAULT_FORM, ClipForm
 from mcn.data.pooling import pool_max, pool_mean
 from mcn.data.scratch import Scratch
+from mcn.data.spectrograms import check_spectrograms, read_spectrograms
+from mcn.data.stores import Source, Stores
 from mcn.modality import Modality
-from mcn.store.reader import FeatureStore
 from mcn.store.word_table import WordTable
 
 Seconds = Sequence[float] | Float[np.ndarray, " clips"]
+
+SOURCES_OF_VIDEO: tuple[Source, ...] = ("video", "video-3d")
 
 
 def rows_of_clips(
@@ -30,15 +34,26 @@ def rows_of_clips(
 
 
 class ClipReader:
-    """Clips from one store a modality; a video that a store lacks has no such modality."""
+    """Clips from one store a modality; a video that a store lacks has no such modality.
 
-    def __init__(self, stores: Mapping[Modality, FeatureStore]) -> None:
+    Where 3-D features stand beside the 2-D ones, a video that lacks either has no video.
+    """
+
+    def __init__(self, stores: Stores, form: ClipForm = DEFAULT_FORM) -> None:
+        """Takes the stores, and the form in which clips are wanted.
+
+        Raises:
+            ValueError: Spectrograms are wanted and not stored, or the other way round.
+        """
+        check_spectrograms(stores["audio"], form)
         self.stores = stores
+        self.form = form
+        self.sources_of_video = SOURCES_OF_VIDEO[: 1 + ("video-3d" in stores)]
         self._stored, self._widened = Scratch(), Scratch()
         text = stores["text"]
         self.words = WordTable.below(text.folder.parent, text.fingerprint)
         self.dims: dict[Modality, int] = {
-            "video": stores["video"].dim,
+            "video": sum(stores[source].dim for source in self.sources_of_video),
             "audio": stores["audio"].dim,
             "text": self.words.dim,
         }
@@ -54,14 +69,15 @@ class ClipReader:
     ) -> Clips:
         """Clips of one video: video max-pooled and audio averaged over each, as MCN pools them.
 
-        Audio may end before the clip does. A clip has the same bits alone and among others.
+        In the form of spectrograms, audio comes as frames. It may end before the clip does. A clip
+        has the same bits alone and among others.
         """
         audio_end = end_seconds if audio_end_seconds is None else audio_end_seconds
         return Clips(
             video_id,
             np.stack((start_seconds, end_seconds), axis=1).astype(np.float64),
-            self._pooled("video", video_id, start_seconds, end_seconds),
-            self._pooled("audio", video_id, start_seconds, audio_end),
+            self._video(video_id, start_seconds, end_seconds),
+            self._audio(video_id, start_seconds, audio_end),
             words,
         )
 
@@ -87,21 +103,45 @@ class ClipReader:
         return words
 
     def has(self, modality: Modality, video_id: str) -> bool:
-        return video_id in self.stores[modality]
+        sources = self.sources_of_video if modality == "video" else (modality,)
+        return all(video_id in self.stores[source] for source in sources)
+
+    def _video(self, video_id: str, start_seconds: Seconds, end_seconds: Seconds) -> ClipRows:
+        """2-D and 3-D features side by side, as many as there are; a clip has both or neither."""
+        if not self.has("video", video_id):
+            return lacking(len(start_seconds), self.dims["video"])
+        kinds = [
+            self._pooled(source, video_id, start_seconds, end_seconds)
+            for source in self.sources_of_video
+        ]
+        if self.form.video == "unit-length":
+            kinds = [ClipRows(_at_unit_length(rows), has) for rows, has in kinds]
+        if len(kinds) == 1:
+            return kinds[0]
+        has = np.logical_and.reduce([kind.has for kind in kinds])
+        rows = np.concatenate([kind.rows for kind in kinds], axis=1)
+        return ClipRows(np.where(has[:, None], rows, 0), has)
+
+    def _audio(
+        self, video_id: str, start_seconds: Seconds, end_seconds: Seconds
+    ) -> ClipRows | Spectrograms:
+        most_frames = self.form.spectrogram_frames
+        if most_frames is None:
+            return self._pooled("audio", video_id, start_seconds, end_seconds)
+        if not self.has("audio", video_id):
+            return [None] * len(start_seconds)
+        ranges = self._ranges("audio", video_id, start_seconds, end_seconds)
+        store = self.stores["audio"]
+        return read_spectrograms(store, video_id, ranges, most_frames=most_frames)
 
     def _pooled(
-        self, modality: Modality, video_id: str, start_seconds: Seconds, end_seconds: Seconds
+        self, source: Source, video_id: str, start_seconds: Seconds, end_seconds: Seconds
     ) -> ClipRows:
-        store = self.stores[modality]
+        store = self.stores[source]
         pooled = lacking(len(start_seconds), store.dim)
-        if not self.has(modality, video_id) or store.rows_per_second is None:
+        if video_id not in store or store.rows_per_second is None:
             return pooled
-        ranges = rows_of_clips(
-            start_seconds,
-            end_seconds,
-            rows_per_second=store.rows_per_second,
-            num_rows=store.entry(video_id).num_rows,
-        )
+        ranges = self._ranges(source, video_id, start_seconds, end_seconds)
         has = ranges[:, 0] < ranges[:, 1]
         if not has.any():
             return pooled
@@ -109,15 +149,32 @@ class ClipReader:
         begin, end = int(held[:, 0].min()), int(held[:, 1].max())
         # One read, gaps included: a disk or a server takes longer over many than over more bytes.
         stored = store.read(video_id, begin, end, empty=self._stored.array)
-        if modality == "video":
-            rows = pool_max(stored, held - begin)
-        else:
+        if source == "audio":
             rows = pool_mean(stored, held - begin, self._widened)
+        else:
+            rows = pool_max(stored, held - begin)
         if has.all():
             return ClipRows(rows, has)
         spread = np.zeros((len(has), store.dim), rows.dtype)
         spread[has] = rows
         return ClipRows(spread, has)
+
+    def _ranges(
+        self, source: Source, video_id: str, start_seconds: Seconds, end_seconds: Seconds
+    ) -> Int64[np.ndarray, "clips 2"]:
+        store = self.stores[source]
+        assert store.rows_per_second is not None
+        return rows_of_clips(
+            start_seconds,
+            end_seconds,
+            rows_per_second=store.rows_per_second,
+            num_rows=store.entry(video_id).num_rows,
+        )
+
+
+def _at_unit_length(rows: Float[np.ndarray, "clips dim"]) -> Float[np.ndarray, "clips dim"]:
+    """As torch's normalize has it: a row of zeros stays one."""
+    return torch.nn.functional.normalize(torch.from_numpy(rows).float(), dim=1).numpy()
 
 
 def word_vectors(reader: ClipReader) -> Float[Tensor, "words text_dim"]:

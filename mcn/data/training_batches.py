@@ -67,8 +67,11 @@ class TrainingBatches(Dataset[ClipBatch]):
         first = index * self.sampling.batch_size
         places = self._epoch_order(epoch)[first : first + self.sampling.batch_size]
         mine = np.array_split(places, self.world_size)[self.rank]
-        none = clips_that_lack_all(0, self.reader.dims, max_words=self.sampling.max_words)
-        return collate([self._clips(self.video_ids[place], epoch) for place in mine] or [none])
+        none = clips_that_lack_all(
+            0, self.reader.dims, max_words=self.sampling.max_words, form=self.reader.form
+        )
+        clips = [self._clips(self.video_ids[place], epoch) for place in mine]
+        return collate(clips or [none], self.reader.form)
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
         if self._order[0] != epoch:

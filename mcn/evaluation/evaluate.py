@@ -9,6 +9,7 @@ import yaml
 from torch import Tensor
 
 from mcn.data.captions import Captions
+from mcn.data.stores import Stores
 from mcn.evaluation.localize import StepBenchmark, localize
 from mcn.evaluation.results import (
     BenchmarkResults,
@@ -20,9 +21,7 @@ from mcn.evaluation.results import (
 )
 from mcn.evaluation.retrieval import ranks
 from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_benchmark, load_model
-from mcn.modality import Modality
 from mcn.models.mcn import Mcn
-from mcn.store.reader import FeatureStore
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
 
@@ -32,9 +31,7 @@ FOUND_PER_EXAMPLE = 5
 class BenchmarkData:
     """A benchmark's features, and the sentences of its annotation by video."""
 
-    def __init__(
-        self, title: str, stores: Mapping[Modality, FeatureStore], sentences: Mapping[str, Captions]
-    ) -> None:
+    def __init__(self, title: str, stores: Stores, sentences: Mapping[str, Captions]) -> None:
         self.title = title
         self.stores = stores
         self.sentences = sentences

@@ -2,8 +2,9 @@
 
 A second is embedded as a clip: its own rows of video features, and the sound of 8 seconds around
 its middle, less at the ends of the video. The publication runs DAVEnet over each such stretch of
-sound by itself; here the rows come from one pass over the whole video, so that those at the ends
-of a stretch have heard a little of what lies beyond it.
+sound by itself, as is done here with a DAVEnet that was trained with the rest; stored rows come
+from one pass over the whole video, so that those at the ends of a stretch have heard a little of
+what lies beyond it.
 """
 
 import dataclasses
@@ -21,6 +22,9 @@ from mcn.modality import Modality
 from mcn.models.mcn import Mcn
 
 AUDIO_SECONDS = 8.0
+
+MOST_SPECTROGRAM_FRAMES = 1024
+"""Of such a stretch, as published."""
 
 SEEN_AND_HEARD: tuple[Modality, ...] = ("video", "audio")
 
@@ -49,9 +53,9 @@ def embed_lines(
 ) -> ClipEmbeddings:
     """Embed each line of a text of the store, as captions are."""
     words = words_of_lines(reader, text_id, num_lines, max_words=max_words)
-    nothing = clips_that_lack_all(num_lines, reader.dims, max_words=max_words)
+    nothing = clips_that_lack_all(num_lines, reader.dims, max_words=max_words, form=reader.form)
     lines = dataclasses.replace(nothing, video_id=text_id, words=words)
-    return embed_clips(model, [lines], ("text",))
+    return embed_clips(model, [lines], reader.form, ("text",))
 
 
 def score_seconds(
@@ -62,7 +66,7 @@ def score_seconds(
     A line without a known word has no score (NaN). A way of comparing is left out where the
     video lacks one of its modalities altogether.
     """
-    seconds = embed_clips(model, [read_seconds(reader, video_id)], SEEN_AND_HEARD)
+    seconds = embed_clips(model, [read_seconds(reader, video_id)], reader.form, SEEN_AND_HEARD)
     texts = lines.embeddings["text"].clone()
     texts[~lines.has["text"]] = torch.nan
     return {

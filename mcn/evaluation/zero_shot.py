@@ -1,22 +1,27 @@
 """Zero-shot retrieval of a benchmark's clips by their sentences, with one trained model."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int32
 from torch import Tensor
 
-from mcn.data.batches import NO_WORD, Clips, collate
+from mcn.data.batches import NO_WORD, ClipBatch, Clips, collate
 from mcn.data.captions import Captions
+from mcn.data.clip_form import ClipForm
 from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.stores import Stores
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Mcn, McnDims
-from mcn.store.reader import FeatureStore
 from mcn.training.checkpoint import Checkpoint
 
 CLIPS_PER_BATCH = 256
+
+MOST_SPECTROGRAM_FRAMES = 5120
+"""Of a clip that is to be found, which may last longer than those of training: as published for
+YouCook2."""
 
 DIRECTIONS: dict[str, tuple[Modality, ...]] = {
     "t2va": ("video", "audio"),
@@ -70,14 +75,25 @@ class ClipEmbeddings:
 def load_model(checkpoint: Checkpoint) -> Mcn:
     """The model of a checkpoint, ready to embed."""
     meta = checkpoint.meta
-    model = Mcn(McnDims(**meta["dims"]), has_unit_length=meta.get("has_unit_length", True))
+    model = Mcn(
+        McnDims(**meta["dims"]),
+        has_unit_length=meta.get("has_unit_length", True),
+        form=ClipForm(**meta.get("form", {})),
+        audio_network=meta.get("audio_network"),
+    )
     model.load_state_dict(checkpoint.part("model"))
     return model.eval()
 
 
+def evaluated_form(model: Mcn, most_frames: int = MOST_SPECTROGRAM_FRAMES) -> ClipForm:
+    """The form in which a model takes clips, of which it hears more than in training."""
+    is_pooled = model.form.spectrogram_frames is None
+    return replace(model.form, spectrogram_frames=None if is_pooled else most_frames)
+
+
 def embed_benchmark(
     model: Mcn,
-    stores: Mapping[Modality, FeatureStore],
+    stores: Stores,
     *,
     max_words: int,
     sentences: Mapping[str, Captions] | None = None,
@@ -93,11 +109,11 @@ def embed_benchmark(
     Raises:
         ValueError: The text store holds other sentences than the annotation.
     """
-    reader = ClipReader(stores)
+    reader = ClipReader(stores, evaluated_form(model))
     read_words(model, reader)
     lines = _sentences_of_store(reader) if sentences is None else sentences
     clips = [_clips_of(video_id, lines[video_id], reader, max_words) for video_id in sorted(lines)]
-    return embed_clips(model, clips)
+    return embed_clips(model, clips, reader.form)
 
 
 def read_words(model: Mcn, reader: ClipReader) -> None:
@@ -108,25 +124,38 @@ def read_words(model: Mcn, reader: ClipReader) -> None:
 
 @torch.inference_mode()
 def embed_clips(
-    model: Mcn, videos: Sequence[Clips], modalities: tuple[Modality, ...] = MODALITIES
+    model: Mcn,
+    videos: Sequence[Clips],
+    form: ClipForm,
+    modalities: tuple[Modality, ...] = MODALITIES,
 ) -> ClipEmbeddings:
-    """Embed what clips of some videos have of some modalities, batch by batch."""
+    """Embed what clips of some videos have of some modalities, in the form they were read in."""
     device = next(model.parameters()).device
     embeddings: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
     has: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
-    clips = collate(videos)
-    for first in range(0, len(clips), CLIPS_PER_BATCH):
-        batch = clips[first : first + CLIPS_PER_BATCH].to(device)
-        for modality, encoded in model(batch, modalities).items():
+    for batch in _batches(videos, form):
+        for modality, encoded in model(batch.to(device), modalities).items():
             present = batch.has[modality]
-            embeddings[modality].append((encoded.embeddings * present[:, None]).cpu())
-            has[modality].append(present.cpu())
+            embeddings[modality].append(encoded.embeddings.cpu() * present[:, None])
+            has[modality].append(present)
     return ClipEmbeddings(
-        clips.video_ids,
-        clips.seconds,
+        [video_id for clips in videos for video_id in [clips.video_id] * len(clips)],
+        torch.from_numpy(np.concatenate([clips.seconds for clips in videos])),
         {modality: torch.cat(parts) for modality, parts in embeddings.items()},
         {modality: torch.cat(parts) for modality, parts in has.items()},
     )
+
+
+def _batches(videos: Sequence[Clips], form: ClipForm) -> Iterator[ClipBatch]:
+    """Of videos together as long as they have few clips, and of parts of those that have many."""
+    group: list[Clips] = []
+    for number, clips in enumerate(videos, start=1):
+        group.append(clips)
+        if sum(map(len, group)) >= CLIPS_PER_BATCH or number == len(videos):
+            batch = collate(group, form)
+            for first in range(0, len(batch), CLIPS_PER_BATCH):
+                yield batch[first : first + CLIPS_PER_BATCH]
+            group = []
 
 
 def _sentences_of_store(reader: ClipReader) -> dict[str, Captions]:

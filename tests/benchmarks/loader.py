@@ -17,9 +17,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from mcn.data.clip_reader import ClipReader
-from mcn.data.stores import open_stores
+from mcn.data.stores import Source, open_stores
 from mcn.data.training_batches import TrainingBatches
-from mcn.modality import Modality
 from mcn.objectives import Stage
 from mcn.store.reader import FeatureStore
 from mcn.training.config import TrainConfig
@@ -139,7 +138,7 @@ def _loaders(folder: Path, config: TrainConfig) -> dict[str, TrainingBatches]:
             rows, path = store.read(video_id), npy_path(store.folder, video_id)
             np.save(path, rows)
             np.savez(path.with_suffix(".npz"), features=rows)
-    npy: dict[Modality, FeatureStore] = {
+    npy: dict[Source, FeatureStore] = {
         "video": NpyStore(stores["video"].folder),
         "audio": NpyStore(stores["audio"].folder),
         "text": stores["text"],

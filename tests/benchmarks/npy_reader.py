@@ -1,6 +1,6 @@
 """Clips from one file a video and modality, pooled as one would write it down: clip by clip."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,8 @@ from torch import Tensor
 
 from mcn.data.batches import ClipBatch, ClipRows
 from mcn.data.clip_reader import ClipReader, Seconds
+from mcn.data.stores import Source, Stores
 from mcn.data.training_batches import Sampling, TrainingBatches
-from mcn.modality import Modality
-from mcn.store.reader import FeatureStore
 from tests.benchmarks.feature_files import Rows
 
 Load = Callable[[Path], NDArray[np.floating]]
@@ -47,20 +46,20 @@ def npy_path(folder: Path, video_id: str) -> Path:
 class NpyReader(ClipReader):
     """Opens the files of a video once, for all of its clips, as the publication does."""
 
-    def __init__(self, stores: Mapping[Modality, FeatureStore], load: Load) -> None:
+    def __init__(self, stores: Stores, load: Load) -> None:
         super().__init__(stores)
         self.load = load
 
     def _pooled(
-        self, modality: Modality, video_id: str, start_seconds: Seconds, end_seconds: Seconds
+        self, source: Source, video_id: str, start_seconds: Seconds, end_seconds: Seconds
     ) -> ClipRows:
-        rows = self.load(npy_path(self.stores[modality].folder, video_id))
-        rate = self.stores[modality].rows_per_second
+        rows = self.load(npy_path(self.stores[source].folder, video_id))
+        rate = self.stores[source].rows_per_second
         assert rate is not None
         pooled = []
         for start, end in zip(start_seconds, end_seconds, strict=True):
             cut = rows[int(start * rate) : int(np.ceil(end * rate))].astype(np.float32, copy=False)
-            pooled.append(cut.max(axis=0) if modality == "video" else cut.mean(axis=0))
+            pooled.append(cut.max(axis=0) if source == "video" else cut.mean(axis=0))
         return ClipRows(np.stack(pooled), np.ones(len(pooled), bool))
 
 
