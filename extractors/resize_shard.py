@@ -14,7 +14,8 @@ from queue import SimpleQueue
 from extractors.media import MediaError
 from extractors.resize import ResizeConfig
 from extractors.resize_sandboxed import resize_in, resized_numbers
-from extractors.sandbox import Sandbox
+from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
+from extractors.video_file import video_file
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
@@ -33,6 +34,7 @@ def resize_shard(
     num_threads: int,
     progress: Progress,
     stop: StopRequest,
+    limits: SandboxLimits = DEFAULT_LIMITS,
 ) -> None:
     """Resize what the ledger does not know yet, and enter what became of it.
 
@@ -46,6 +48,7 @@ def resize_shard(
         num_threads: Videos at once, each in a child process.
         progress: Told of videos as they are done.
         stop: Once it is set no further video is begun; those under way are finished.
+        limits: What a video may cost.
 
     Raises:
         StoppedEarlyError: It was set; what is done is kept.
@@ -60,11 +63,9 @@ def resize_shard(
         missing = {k: v for k, v in sources.items() if k not in entered}
         progress.skip(len(sources) - len(missing))
         ours = _own_folder(work, lease.token)
-        with _sandboxes(num_threads) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
+        with _sandboxes(num_threads, limits) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
             futures = [
-                pool.submit(
-                    _resize, video_id, source, ours / f"{video_id}.mp4", config, stop, sandboxes
-                )
+                pool.submit(_resize, video_id, source, ours, config, stop, sandboxes)
                 for video_id, source in missing.items()
             ]
             num_left = len(futures)
@@ -99,24 +100,24 @@ def _own_folder(work: Path, token: int) -> Path:
 
 def _put_in_place(outcome: Outcome, made_in: Path, folder: Path) -> None:
     if outcome.status == "done":
-        (made_in / f"{outcome.video_id}.mp4").replace(folder / f"{outcome.video_id}.mp4")
+        video_file(made_in, outcome.video_id).replace(video_file(folder, outcome.video_id))
         fsync_folder(folder)
 
 
 @contextmanager
-def _sandboxes(num_threads: int) -> Iterator[SimpleQueue[Sandbox]]:
+def _sandboxes(num_threads: int, limits: SandboxLimits) -> Iterator[SimpleQueue[Sandbox]]:
     """One for each thread; whoever takes one puts it back."""
     sandboxes: SimpleQueue[Sandbox] = SimpleQueue()
     with ExitStack() as stack:
         for _ in range(num_threads):
-            sandboxes.put(stack.enter_context(Sandbox(resized_numbers)))
+            sandboxes.put(stack.enter_context(Sandbox(resized_numbers, limits)))
         yield sandboxes
 
 
 def _resize(
     video_id: str,
     source: Path,
-    target: Path,
+    folder: Path,
     config: ResizeConfig,
     stop: StopRequest,
     sandboxes: SimpleQueue[Sandbox],
@@ -126,7 +127,7 @@ def _resize(
         return None
     sandbox = sandboxes.get()
     try:
-        resized = resize_in(sandbox, source, target, config)
+        resized = resize_in(sandbox, source, video_file(folder, video_id), config)
     except MediaError as error:
         return Outcome(video_id=video_id, status="failed", reason=error.reason, detail=str(error))
     finally:
