@@ -7,7 +7,7 @@ from pathlib import Path
 
 from extractors.media import MediaError
 from extractors.resize import ResizeConfig
-from extractors.video_file import video_file
+from extractors.video_name import check_name
 from mcn.data.benchmark_folder import has_annotation, read_benchmark, sentences_of_videos
 from mcn.data.captions import Captions, read_captions
 from mcn.data.ledger import Outcome, read_ledger
@@ -127,10 +127,11 @@ class ResizedVideos:
         """The file of a video.
 
         Raises:
-            MediaError: "name" if the id is no plain file name; "link" if the file is one: resizing
-                makes files, and nothing else is read here.
+            MediaError: "link" if it is one: resizing makes files, and nothing else is read here;
+                "name" if the id is no plain file name.
         """
-        path = video_file(self.folder, video_id)
+        check_name(video_id)
+        path = self.folder / f"{video_id}.mp4"
         if path.is_symlink():
             raise MediaError(
                 "link",

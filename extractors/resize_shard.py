@@ -15,7 +15,7 @@ from extractors.media import MediaError
 from extractors.resize import ResizeConfig
 from extractors.resize_sandboxed import resize_in, resized_numbers
 from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
-from extractors.video_file import video_file
+from extractors.video_name import check_name
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
@@ -65,7 +65,9 @@ def resize_shard(
         ours = _own_folder(work, lease.token)
         with _sandboxes(num_threads, limits) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
             futures = [
-                pool.submit(_resize, video_id, source, ours, config, stop, sandboxes)
+                pool.submit(
+                    _resize, video_id, source, ours / f"{video_id}.mp4", config, stop, sandboxes
+                )
                 for video_id, source in missing.items()
             ]
             num_left = len(futures)
@@ -100,7 +102,7 @@ def _own_folder(work: Path, token: int) -> Path:
 
 def _put_in_place(outcome: Outcome, made_in: Path, folder: Path) -> None:
     if outcome.status == "done":
-        video_file(made_in, outcome.video_id).replace(video_file(folder, outcome.video_id))
+        (made_in / f"{outcome.video_id}.mp4").replace(folder / f"{outcome.video_id}.mp4")
         fsync_folder(folder)
 
 
@@ -117,7 +119,7 @@ def _sandboxes(num_threads: int, limits: SandboxLimits) -> Iterator[SimpleQueue[
 def _resize(
     video_id: str,
     source: Path,
-    folder: Path,
+    target: Path,
     config: ResizeConfig,
     stop: StopRequest,
     sandboxes: SimpleQueue[Sandbox],
@@ -127,7 +129,8 @@ def _resize(
         return None
     sandbox = sandboxes.get()
     try:
-        resized = resize_in(sandbox, source, video_file(folder, video_id), config)
+        check_name(video_id)
+        resized = resize_in(sandbox, source, target, config)
     except MediaError as error:
         return Outcome(video_id=video_id, status="failed", reason=error.reason, detail=str(error))
     finally:

@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -147,10 +146,10 @@ def png(side: int) -> bytes:
     return picture
 
 
-def promise_hours(path: Path) -> None:
+def promise_a_year(path: Path) -> None:
     """A Matroska file that says it lasts a year."""
-    plain(path)
-    content = path.read_bytes()
+    content = plain(path.with_suffix(".mkv")).read_bytes()
+    path.with_suffix(".mkv").unlink()
     place = content.index(b"\x44\x89\x88") + 3  # Duration, eight bytes long
     path.write_bytes(content[:place] + struct.pack("!d", 3.2e10) + content[place + 8 :])
 
@@ -187,7 +186,3 @@ def _replaced(boxes: bytes, kind: bytes, replacement: bytes) -> bytes:
             box = struct.pack("!I4s", 8 + len(content), name) + content
         made, place = made + box, place + length
     return made
-
-
-Make = Callable[[Path, Path], object]
-"""Makes a file at the second path, of the sound one at the first."""
