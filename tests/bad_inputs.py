@@ -203,6 +203,7 @@ LEFT: dict[str, Bad] = {
     "8000 x 8000": Bad(
         what="3 pictures of 64 million pixels in 25 kB",
         make=lambda _, path: promise_pixels(path, side=8000, num_pictures=3),
+        seconds=30.0,
         features=("", "no-audio"),
         as_is=("out-of-memory", "no-audio"),
     ),

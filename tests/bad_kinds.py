@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bad_files import SECONDS
+
 
 @dataclass(frozen=True)
 class Site:
@@ -46,6 +48,8 @@ class Bad:
     video_id: str = ""
     """By default the name of the kind."""
     suffix: str = ".mp4"
+    seconds: float = SECONDS
+    """How long it is said to be, for which the clock allows."""
 
 
 def nothing_wrong(site: Site, path: Path) -> None:

@@ -45,7 +45,7 @@ from tests.bad_kinds import Site
 from tests.hostile_inputs import BAD
 from tests.opened import OpenedFiles
 
-LIMITS = SandboxLimits(seconds=3, seconds_per_second=0, memory_gb=1)
+LIMITS = SandboxLimits(seconds=1, seconds_per_second=1, memory_gb=1)
 RULE = ResizeConfig(width=96, height=72, fps=10, preset="ultrafast")
 WRITTEN = {"resized", "ledger", "store", "store-as-is", "alone"}
 ALONE = "alone"
@@ -186,8 +186,9 @@ def extract(source: RecordSource, video_ids: list[str], folder: Path) -> list[fl
 
 def sources(folder: Path, video_ids: list[str]) -> tuple[RecordSource, RecordSource]:
     """Of picture and sound, by networks that cost little."""
-    known = dict.fromkeys(video_ids, 1.0), dict.fromkeys(video_ids, SECONDS)
-    videos = ResizedVideos(folder, dataclasses.asdict(RULE), *known)
+    complete = dict.fromkeys(video_ids, 1.0)
+    seconds = {k: BAD[k].seconds if k in BAD else SECONDS for k in video_ids}
+    videos = ResizedVideos(folder, dataclasses.asdict(RULE), complete, seconds)
     weights = Weights(Path(), "0" * 64, "random:0")
     torch.manual_seed(0)
     pictures = VideoExtractor(build_backbone("shufflenet_v2_x0_5"), batch_size=8)

@@ -17,6 +17,8 @@ from tests.hostile_inputs import BAD
 
 pytestmark = pytest.mark.slow
 
+MOST_SECONDS = 10
+"""What the clock allows, and a new child, on a machine with other work."""
 STORES = ("store/video", "store/audio", "store-as-is/video", "store-as-is/audio")
 
 
@@ -100,9 +102,8 @@ def test_nobody_is_spoken_to(around: dict[str, Any]) -> None:
 
 
 def test_each_file_takes_bounded_time(around: dict[str, Any]) -> None:
-    slack = 5  # a new child, on a machine with other work
     for step, seconds in around["seconds"].items():
-        assert max(seconds) < LIMITS.seconds + slack, step
+        assert max(seconds) < MOST_SECONDS, step
 
 
 def test_memory_is_bounded(around: dict[str, Any]) -> None:
