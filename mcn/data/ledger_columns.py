@@ -63,6 +63,12 @@ class StepColumns:
         done = self.done
         return dict(zip(_texts(done["video_id"]), done[field].tolist(), strict=True))
 
+    def poison_attempts(self) -> list[int]:
+        """How often each video was tried that last took its decoder down."""
+        is_poison = self.rows["failure"] == CLASSES.index("poison")
+        attempts: list[int] = self.rows["attempts"][is_poison].tolist()
+        return attempts
+
     def failures(self) -> dict[FailureClass, Counter[str]]:
         """How many videos have failed, by class and reason."""
         counts: dict[FailureClass, Counter[str]] = {}
