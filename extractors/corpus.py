@@ -11,6 +11,7 @@ from extractors.video_name import check_name
 from mcn.data.benchmark_folder import has_annotation, read_benchmark, sentences_of_videos
 from mcn.data.captions import Captions, read_captions
 from mcn.data.ledger import Outcome, read_ledger
+from mcn.data.ledger_columns import read_columns
 from mcn.data.manifest import Video, from_folder, from_howto100m, read_manifest, write_manifest
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.root import Root
@@ -115,12 +116,12 @@ class ResizedVideos:
         rule = root.resized / "rule.json"
         if not rule.exists():
             raise FileNotFoundError(f"{rule} is missing: run jobs/resize.py first")
-        outcomes = resized_videos(root)
+        columns = read_columns(resize_ledger(root))
         return cls(
             root.resized,
             json.loads(rule.read_text()),
-            completeness={k: outcome.completeness for k, outcome in outcomes.items()},
-            seconds={k: outcome.seconds for k, outcome in outcomes.items()},
+            completeness=columns.by_id("completeness"),
+            seconds=columns.by_id("seconds"),
         )
 
     def path(self, video_id: str) -> Path:

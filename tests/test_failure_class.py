@@ -3,16 +3,18 @@ from pathlib import Path
 
 import pytest
 
+from extractors.download_errors import CURABLE, FINAL
 from mcn.data.failure_class import CLASS_OF, Retry, class_of, is_due
 from mcn.root import REPOSITORY
 
-RAISED = re.compile(r'(?:MediaError|failed_record)\(\s*(?:video_id, )?"([a-z-]+)"')
+RAISED = re.compile(r'(?:MediaError|VideoFailedError|failed_record)\(\s*(?:video_id, )?"([a-z-]+)"')
 
 
 def test_every_reason_of_the_extractors_has_its_class() -> None:
     sources = "".join(path.read_text() for path in Path(REPOSITORY / "extractors").glob("*.py"))
     reasons = set(RAISED.findall(sources))
-    assert {"truncated", "hung", "too-short"} <= reasons <= CLASS_OF.keys()
+    assert {"truncated", "hung", "too-short", "slow"} <= reasons
+    assert reasons | {*CURABLE.values(), *FINAL.values(), "gone"} <= CLASS_OF.keys()
 
 
 def test_what_nobody_knows_to_be_final_is_worth_another_try() -> None:
