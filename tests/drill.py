@@ -9,6 +9,7 @@ one that resizing made. FFmpeg breaks for those files whose names say so.
     resized/ ledger/ store/        what was made of them
     as-is/ store-as-is/    bad files in the place of resized ones, and what was made of them
     alone/                 a sound file that had no bad ones beside it
+    full-disk/             the same where files could not grow at first
     drill.json             what they cost, and what happened around them
 """
 
@@ -18,9 +19,10 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -47,7 +49,10 @@ from tests.opened import OpenedFiles
 
 LIMITS = SandboxLimits(seconds=1, seconds_per_second=1, memory_gb=1)
 RULE = ResizeConfig(width=96, height=72, fps=10, preset="ultrafast")
-WRITTEN = {"resized", "ledger", "store", "store-as-is", "alone"}
+ROOM_BYTES = 3000
+"""On a full disk: less than any file that is made of a video."""
+WRITTEN = {"resized", "ledger", "store", "store-as-is", "alone", "full-disk"}
+RESIZED = ("resized", "alone/resized", "full-disk/resized")
 ALONE = "alone"
 BREAKAGE = """
 import ctypes, pathlib
@@ -82,6 +87,8 @@ class Drill:
     """How often each file outside was opened while they were at work."""
     num_connections: int = 0
     """How often a server on this machine was spoken to."""
+    full_disk: dict[str, str] = field(default_factory=dict)
+    """What each step said of a disk that was full."""
     appeared: list[str] = field(default_factory=list)
     """What has come to be, and should not have."""
     gigabytes: float = 0.0
@@ -102,7 +109,15 @@ class Clock(Progress):
 
 def main(folder: Path) -> None:
     """Make the files, drill, and write down what became of them."""
-    for name in ("raw", "as-is", "outside", "resized", "broken", "alone/resized"):
+    for name in (
+        "raw",
+        "as-is",
+        "outside",
+        "resized",
+        "broken",
+        "alone/resized",
+        "full-disk/resized",
+    ):
         (folder / name).mkdir(parents=True)
     (folder / "broken" / "sitecustomize.py").write_text(BREAKAGE)
     sys.path.insert(0, str(folder / "broken"))  # which decoding processes inherit
@@ -125,6 +140,7 @@ def main(folder: Path) -> None:
             for source in sources(folder / resized, list(videos)):
                 name = f"{store}/{source.fingerprint.extractor}"
                 drill.seconds[name] = extract(source, list(videos), folder / name)
+        drill.full_disk = on_a_full_disk({ALONE: sound}, folder / "full-disk")
         drill.opened_outside = dict(opened.counts())
         drill.num_connections = connections(server)
         made = sorted(files(folder) - before)
@@ -205,6 +221,26 @@ def sources(folder: Path, video_ids: list[str]) -> tuple[RecordSource, RecordSou
     )
 
 
+def on_a_full_disk(videos: dict[str, Path], folder: Path) -> dict[str, str]:
+    """What each step says; each is then run again, with room."""
+    said = {}
+    steps: dict[str, Callable[[], object]] = {"resize": lambda: resize(videos, folder)}
+    for source in sources(folder / "resized", list(videos)):
+        store = folder / "store" / source.fingerprint.extractor
+        steps[store.name] = partial(extract, source, list(videos), store)
+    for name, step in steps.items():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES, resource.RLIM_INFINITY))
+        before = whole_files(folder)
+        try:
+            step()
+        except OSError as error:
+            said[name] = error.strerror if whole_files(folder) == before else "left a file"
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, [resource.RLIM_INFINITY] * 2)
+        step()
+    return said
+
+
 @contextmanager
 def listening() -> Iterator[socket.socket]:
     """A server that keeps who calls waiting."""
@@ -222,6 +258,11 @@ def connections(server: socket.socket) -> int:
         except BlockingIOError:
             return count
         count += 1
+
+
+def whole_files(folder: Path) -> set[str]:
+    """Those that count as done."""
+    return {path for path in files(folder) if path.endswith((".mp4", ".h5"))}
 
 
 def files(folder: Path) -> set[str]:

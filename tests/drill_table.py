@@ -33,6 +33,9 @@ written, and nobody was spoken to.
 | kind | what is done to it | resized | features of that | in the place of a resized file |
 |---|---|---|---|---|
 """
+FULL_DISK = """\
+| a full disk | no file grows beyond 3 kB | stops the task, nothing is entered | stops the task | |
+"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def rendered(found: dict[str, Found]) -> str:
         features = "" if each.resized else _both(each.features)
         cells = [name, bad.what, _word(each.resized), features, _both(each.as_is)]
         lines.append(f"| {' | '.join(cells)} |\n")
-    return HEAD + "".join(lines)
+    return HEAD + "".join(lines) + FULL_DISK
 
 
 def _both(reasons: Two) -> str:

@@ -97,6 +97,17 @@ def test_nothing_appears_outside_and_nothing_half_made_stays(
     assert made == {f"{video_id}.mp4" for video_id in done}
 
 
+def test_a_full_disk_stops_each_step_and_spoils_nothing(
+    drilled: Path, around: dict[str, Any]
+) -> None:
+    assert around["full_disk"] == dict.fromkeys(("resize", "video", "audio"), "File too large")
+    (entered,) = (drilled / "full-disk" / "ledger" / "00000.jsonl").read_text().splitlines()
+    assert json.loads(entered)["status"] == "done"
+    for path in ("resized/alone.mp4", "store/video/00000.h5", "store/audio/00000.h5"):
+        made = (drilled / "full-disk" / path).read_bytes()
+        assert made == (drilled / "alone" / path).read_bytes(), path
+
+
 def test_nobody_is_spoken_to(around: dict[str, Any]) -> None:
     assert around["num_connections"] == 0
 
