@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 NUM_KILLS = 50
 SEED = 7
-NUM_VIDEOS = 9
+NUM_VIDEOS = 6
 SECONDS_TO_DIE = 10.0
 STORE = "video-shufflenet_v2_x0_5"
 FORM = ["--width", "96", "--height", "72", "--fps", "10", "--preset", "ultrafast"]
@@ -67,7 +67,7 @@ def extraction(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Extraction]
     root = tmp_path_factory.mktemp("killed")
     (root / "raw").mkdir()
     for index in range(NUM_VIDEOS):
-        plain(root / "raw" / f"video{index}.mp4", seconds=3.0 + index / 2, sample_rate=None)
+        plain(root / "raw" / f"video{index}.mp4", seconds=1.5 + index / 2, sample_rate=None)
     command = [sys.executable, REPOSITORY / "jobs" / "resize.py", "--root", root, *FORM]
     subprocess.run([*map(str, command), "--cluster", "debug"], check=True, capture_output=True)
     with ForkedCommands(root / "log") as commands:
