@@ -2,13 +2,16 @@
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from mcn.data.manifest import RAW_SUFFIXES
 from mcn.report.backlog.steps import Steps
 from mcn.root import Root
+from mcn.store.outcomes import are_in
 
 STAGES = ("downloaded", "resized", "audio extracted", "audio and video extracted")
 
@@ -39,8 +42,8 @@ class Census:
 def take_census(root: Root, steps: Steps, *, at: float) -> Census:
     """Count what lies below a root at this moment."""
     resized = steps.resize.done
-    frames_of = dict(zip(resized["video_id"].tolist(), resized["num_frames"].tolist(), strict=True))
-    audio, both = steps.audio.done, steps.audio.done & steps.video.done
+    audio = steps.audio.done
+    both = audio[are_in(audio, steps.video.done)]
     num_frames = int(resized["num_frames"].sum())
     mean = num_frames / len(resized) if len(resized) else 1.0
     num_deleted = int(resized["is_source_deleted"].sum())
@@ -54,15 +57,17 @@ def take_census(root: Root, steps: Steps, *, at: float) -> Census:
     frames = {
         "downloaded": downloaded * mean,
         "resized": float(num_frames),
-        "audio extracted": _sum(frames_of, audio, mean),
-        "audio and video extracted": _sum(frames_of, both, mean),
+        "audio extracted": _frames(resized, audio, mean),
+        "audio and video extracted": _frames(resized, both, mean),
     }
     expected = max(_num_in_manifest(root.manifest), downloaded)
     return Census(at, expected, videos, frames)
 
 
-def _sum(frames_of: Mapping[bytes, int], video_ids: frozenset[bytes], mean: float) -> float:
-    return float(sum(frames_of.get(video_id, mean) for video_id in video_ids))
+def _frames(resized: NDArray[Any], video_ids: NDArray[Any], mean: float) -> float:
+    """Of these videos; one that is not in the ledger counts as the mean."""
+    known = resized["num_frames"][are_in(resized["video_id"], video_ids)]
+    return float(known.sum() + (len(video_ids) - len(known)) * mean)
 
 
 def _num_raw(folder: Path) -> int:
