@@ -113,9 +113,9 @@ def with_a_cover_alone(sound: Path, path: Path) -> None:
         stream = new.add_stream_from_template(audio)
         cover = new.add_mux_stream("png", rate=Fraction(1), width=64, height=64)
         cover.disposition = av.stream.Disposition.attached_pic
-        packet = Packet(png(64))
-        packet.stream, packet.pts, packet.dts, packet.time_base = cover, 0, 0, Fraction(1)
-        new.mux(packet)
+        picture = Packet(png(64))
+        picture.stream, picture.pts, picture.dts, picture.time_base = cover, 0, 0, Fraction(1)
+        new.mux(picture)
         for packet in old.demux(audio):
             if packet.dts is not None:
                 packet.stream = stream

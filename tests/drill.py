@@ -178,7 +178,8 @@ def laid_out(folder: Path, site: Site) -> dict[str, Path]:
 
 def resize(videos: dict[str, Path], folder: Path) -> list[float]:
     """Seconds for each, one after the other."""
-    with Clock(len(videos)) as clock:
+    clock = Clock(len(videos))
+    with clock:
         resize_shard(
             videos,
             folder / "resized",
@@ -194,7 +195,8 @@ def resize(videos: dict[str, Path], folder: Path) -> list[float]:
 
 def extract(source: RecordSource, video_ids: list[str], folder: Path) -> list[float]:
     """Seconds for each."""
-    with Clock(len(video_ids)) as clock:
+    clock = Clock(len(video_ids))
+    with clock:
         path = folder / "00000.h5"
         extract_shard(path, video_ids, source, progress=clock, stop=StopRequest())
     return clock.seconds
@@ -229,14 +231,14 @@ def on_a_full_disk(videos: dict[str, Path], folder: Path) -> dict[str, str]:
         store = folder / "store" / source.fingerprint.extractor
         steps[store.name] = partial(extract, source, list(videos), store)
     for name, step in steps.items():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES, resource.RLIM_INFINITY))
-        before = whole_files(folder)
+        limits, before = resource.getrlimit(resource.RLIMIT_FSIZE), whole_files(folder)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES, limits[1]))
         try:
             step()
         except OSError as error:
-            said[name] = error.strerror if whole_files(folder) == before else "left a file"
+            said[name] = str(error.strerror) if whole_files(folder) == before else "left a file"
         finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, [resource.RLIM_INFINITY] * 2)
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         step()
     return said
 

@@ -110,7 +110,7 @@ def leave_killed(path: Path) -> None:
     """Leaves a packing that is whole, and was to be put in its place."""
     child = os.fork()
     if not child:
-        os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         write_all(path)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     assert any(path.parent.glob(f"{path.stem}.*.packing"))
