@@ -7,9 +7,11 @@ from pathlib import Path
 
 from extractors.media import MediaError
 from extractors.resize import ResizeConfig
+from extractors.video_name import check_name
 from mcn.data.benchmark_folder import has_annotation, read_benchmark, sentences_of_videos
 from mcn.data.captions import Captions, read_captions
 from mcn.data.ledger import Outcome, read_ledger
+from mcn.data.ledger_columns import read_columns
 from mcn.data.manifest import Video, from_folder, from_howto100m, read_manifest, write_manifest
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.root import Root
@@ -114,20 +116,22 @@ class ResizedVideos:
         rule = root.resized / "rule.json"
         if not rule.exists():
             raise FileNotFoundError(f"{rule} is missing: run jobs/resize.py first")
-        outcomes = resized_videos(root)
+        columns = read_columns(resize_ledger(root))
         return cls(
             root.resized,
             json.loads(rule.read_text()),
-            completeness={k: outcome.completeness for k, outcome in outcomes.items()},
-            seconds={k: outcome.seconds for k, outcome in outcomes.items()},
+            completeness=columns.by_id("completeness"),
+            seconds=columns.by_id("seconds"),
         )
 
     def path(self, video_id: str) -> Path:
         """The file of a video.
 
         Raises:
-            MediaError: "link" if it is one: resizing makes files, and nothing else is read here.
+            MediaError: "link" if it is one: resizing makes files, and nothing else is read here;
+                "name" if the id is no plain file name.
         """
+        check_name(video_id)
         path = self.folder / f"{video_id}.mp4"
         if path.is_symlink():
             raise MediaError(

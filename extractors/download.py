@@ -20,7 +20,7 @@ from urllib.parse import quote
 from yt_dlp import YoutubeDL
 from yt_dlp.utils import DownloadCancelled
 
-from extractors.download_errors import PERMANENT, TRANSIENT, VideoFailedError, explain
+from extractors.download_errors import VideoFailedError, explain
 from mcn.data.manifest import RAW_SUFFIXES
 from mcn.stop import StopRequest
 
@@ -164,7 +164,7 @@ def download_video(
         raise
     except _OutOfTimeError as error:
         detail = f"not done after {config.video_minutes:g} minutes"
-        raise VideoFailedError(TRANSIENT, "slow", detail) from error
+        raise VideoFailedError("slow", detail) from error
     except Exception as error:  # a page that an extractor stumbles over costs one video
         raise explain(error, url, warnings.of_this_try) from error
     return _downloaded(info)
@@ -209,12 +209,12 @@ def _refuse_live(info: dict[str, Any], *, incomplete: bool) -> str | None:
 
 def _downloaded(info: dict[str, Any] | None) -> Downloaded:
     if info is None or info.get("is_live"):
-        raise VideoFailedError(TRANSIENT, "live", "is still live")
+        raise VideoFailedError("live", "is still live")
     if "entries" in info:
-        raise VideoFailedError(PERMANENT, "playlist", "is a list of videos")
+        raise VideoFailedError("playlist", "is a list of videos")
     files = [Path(each["filepath"]) for each in info.get("requested_downloads", [])]
     if len(files) != 1 or not files[0].is_file():
-        raise VideoFailedError(TRANSIENT, "nothing", "yt-dlp has left no file")
+        raise VideoFailedError("nothing", "yt-dlp has left no file")
     if files[0].suffix.lower() not in RAW_SUFFIXES:
-        raise VideoFailedError(TRANSIENT, "container", f"is a {files[0].suffix} file, no video")
+        raise VideoFailedError("container", f"is a {files[0].suffix} file, no video")
     return Downloaded(files[0], float(info.get("duration") or 0))

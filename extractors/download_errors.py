@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError
 
-PERMANENT = "permanent"
-TRANSIENT = "transient"
+from mcn.data.failure_class import FailureClass, class_of
 
 BLOCKS = (
     "confirm you're not a bot",
@@ -57,10 +56,13 @@ _MOST_DETAIL_CHARACTERS = 300
 class VideoFailedError(Exception):
     """This video could not be had."""
 
-    def __init__(self, kind: str, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
-        self.kind = kind
         self.reason = reason
+
+    @property
+    def kind(self) -> FailureClass:
+        return class_of(self.reason)
 
 
 class BlockedError(Exception):
@@ -95,19 +97,19 @@ def explain(
         if isinstance(cause, OSError) and cause.errno in OWN_TROUBLES:
             return OSError(cause.errno, cause.strerror, cause.filename)
     if is_extraction and any(a.status in GONE and a.response.url == url for a in answers):
-        return VideoFailedError(PERMANENT, "gone", detail)
+        return VideoFailedError("gone", detail)
     if any(isinstance(cause, GeoRestrictedError) for cause in causes):
-        return VideoFailedError(TRANSIENT, "region", detail)
+        return VideoFailedError("region", detail)
     if words := _first(CURABLE, said):
-        return VideoFailedError(TRANSIENT, CURABLE[words], detail)
+        return VideoFailedError(CURABLE[words], detail)
     if is_extraction and (words := _first(FINAL, said)):
-        return VideoFailedError(PERMANENT, FINAL[words], detail)
+        return VideoFailedError(FINAL[words], detail)
     if status := HTTP_STATUS.search(said):
-        return VideoFailedError(TRANSIENT, f"http_{status[1]}", detail)
+        return VideoFailedError(f"http_{status[1]}", detail)
     if any(isinstance(cause, TransportError) for cause in causes):
-        return VideoFailedError(TRANSIENT, "network", detail)
+        return VideoFailedError("network", detail)
     is_data = isinstance(error, DownloadError) and not is_extraction
-    return VideoFailedError(TRANSIENT, "data" if is_data else "extraction", detail)
+    return VideoFailedError("data" if is_data else "extraction", detail)
 
 
 def _plain(text: str) -> str:

@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from extractors.download import DownloadConfig, Downloaded
-from extractors.download_errors import TRANSIENT, VideoFailedError
+from extractors.download_errors import VideoFailedError
 from extractors.download_pause import Pause
 from extractors.download_tries import Downloader, Fetched
-from mcn.data.ledger import LedgerFile, Outcome
+from mcn.data.failure_class import Retry
+from mcn.data.ledger import LedgerFile, Outcome, is_left
+from mcn.data.ledger_columns import leave_columns
 from mcn.data.manifest import from_folder
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
@@ -28,18 +30,13 @@ from mcn.store.rawio import fsync_folder
 PAUSE_FILE = "pause.json"
 
 
-def is_left(outcome: Outcome | None, *, is_retry: bool) -> bool:
-    """Whether a video is still to be downloaded; a retry takes up transient failures too."""
-    return outcome is None or (is_retry and outcome.kind == TRANSIENT)
-
-
 def download_shard(
     video_ids: Sequence[str],
     raw: Path,
     ledger: LedgerFile,
     config: DownloadConfig,
     *,
-    is_retry: bool,
+    retry: Retry | None,
     progress: Progress,
     stop: StopRequest,
 ) -> None:
@@ -53,7 +50,7 @@ def download_shard(
         raw: Where `<id>.<ext>` goes.
         ledger: What is done already; grows by a line a video.
         config: Where from, and how politely.
-        is_retry: Whether to try again what has failed and may come yet.
+        retry: The failures to try again.
         progress: Told of videos as they are done.
         stop: Once it is set the video under way is left as it is.
 
@@ -63,13 +60,13 @@ def download_shard(
         OSError: This machine cannot write, as where the disk is full.
         LeaseError: Another process downloads this shard, or has taken it over from this one.
     """
-    if not any(is_left(each, is_retry=is_retry) for each in _entered(ledger, video_ids).values()):
+    if not any(is_left(each, retry) for each in _entered(ledger, video_ids).values()):
         progress.skip(len(video_ids))
         return
     work = raw / f".{ledger.path.stem}"
     with acquire(lease_folder(ledger.path), Holder.here()) as lease, lease.explain_errors():
         entered = _entered(ledger, video_ids)
-        left = [k for k, outcome in entered.items() if is_left(outcome, is_retry=is_retry)]
+        left = [k for k, outcome in entered.items() if is_left(outcome, retry)]
         progress.skip(len(video_ids) - len(left))
         ours = _own_folder(work, lease)
         downloader = Downloader(config, Pause(ledger.path.parent / PAUSE_FILE, config, stop), stop)
@@ -92,6 +89,7 @@ def download_shard(
             ledger.append(outcome)
             progress.advance()
             shutil.rmtree(ours / _digest(video_id), ignore_errors=True)
+        leave_columns(ledger)
         if queue:
             raise StoppedEarlyError(f"{ledger.path}: asked to stop, {len(queue)} videos are left")
         lease.check()

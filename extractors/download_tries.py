@@ -14,7 +14,7 @@ from extractors.download import (
     Warnings,
     download_video,
 )
-from extractors.download_errors import PERMANENT, TRANSIENT, BlockedError, VideoFailedError
+from extractors.download_errors import BlockedError, VideoFailedError
 from extractors.download_pause import Pause
 from mcn.stop import StopRequest
 
@@ -56,7 +56,7 @@ class Downloader:
             OSError: This machine cannot write.
         """
         if len(os.fsencode(video_id + _LONGEST_SUFFIX)) > _MOST_NAME_BYTES:
-            return Fetched(VideoFailedError(PERMANENT, "name", "too long for a file's name"), 0)
+            return Fetched(VideoFailedError("name", "too long for a file's name"), 0)
         config = self._config
         if self._has_asked:
             self._sleep(config.seconds_between_videos)
@@ -78,11 +78,11 @@ class Downloader:
                 self._num_blocks[video_id] += 1
                 if self._num_blocks[video_id] <= config.max_pauses:
                     return None
-                failure = VideoFailedError(TRANSIENT, "blocked", str(error))
+                failure = VideoFailedError("blocked", str(error))
                 break
             except VideoFailedError as error:
                 failure = error
-                if error.kind == PERMANENT:
+                if error.kind == "permanent":
                     break
             else:
                 self._pause.end(began_at)

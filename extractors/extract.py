@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from mcn.data.failure_class import class_of, is_due
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import Record
-from mcn.store.writer import ShardWriter
+from mcn.store.writer import Failure, ShardWriter
 
 
 @runtime_checkable
@@ -75,13 +76,26 @@ def extract_shard(
     ) as writer:
         if writer.dropped_bytes:
             print(f"{path}: {writer.dropped_bytes} damaged bytes of its journal are made again")
-        done = writer.done
-        missing = [video_id for video_id in video_ids if video_id not in done]
+        missing = _missing(writer, video_ids)
         progress.skip(len(video_ids) - len(missing))
-        for record in source.records(itertools.takewhile(lambda _: not stop.is_set, missing)):
-            writer.append(record)
-            progress.advance(frames=len(record.features))
-        num_left = len(video_ids) - len(writer.done)
+        # What takes the decoder down has its second try after all others have had their first.
+        while missing and not stop.is_set:
+            for record in source.records(itertools.takewhile(lambda _: not stop.is_set, missing)):
+                writer.append(record)
+                if not _is_left(writer.failure(record.video_id)):
+                    progress.advance(frames=len(record.features))
+            missing = _missing(writer, video_ids)
+        num_left = len(missing)
         if num_left:
             raise StoppedEarlyError(f"{path}: asked to stop, {num_left} videos are left")
         writer.seal()
+
+
+def _missing(writer: ShardWriter, video_ids: Iterable[str]) -> list[str]:
+    """The videos that are still to be tried."""
+    done = writer.done
+    return [v for v in video_ids if v not in done or _is_left(writer.failure(v))]
+
+
+def _is_left(failure: Failure | None) -> bool:
+    return failure is not None and is_due(class_of(failure.reason), failure.attempts, None)

@@ -96,10 +96,10 @@ def open_media(path: Path) -> Iterator[InputContainer]:
         raise MediaError("missing", f"{path}: there is no such file")
     if not path.is_file():
         raise MediaError("unreadable", f"{path}: a folder, a pipe or a device, and no file")
-    with path.open("rb") as file:
-        if not file.read(1):
-            raise MediaError("empty", f"{path}: the file is empty")
     try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise MediaError("empty", f"{path}: the file is empty")
         container = av.open(
             f"file:{path.absolute()}",
             "r",
@@ -110,6 +110,8 @@ def open_media(path: Path) -> Iterator[InputContainer]:
             },
             metadata_errors="replace",
         )
+    except FileNotFoundError as error:
+        raise MediaError("missing", f"{path}: it was there a moment ago") from error
     except av.error.FFmpegError as error:
         raise MediaError(
             "unreadable",

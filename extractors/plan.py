@@ -31,14 +31,45 @@ def extend_plan(path: Path, costs: Mapping[str, float], *, videos_per_shard: int
         costs: Videos to plan, and what each costs: its frames.
         videos_per_shard: Mean number of videos in a new shard.
     """
-    plan = read_plan(path) if path.exists() else []
+    plan = planned(path)
+    extended = with_new_videos(plan, costs, videos_per_shard=videos_per_shard)
+    if len(extended) > len(plan):
+        _write_plan(path, extended)
+    return extended
+
+
+def with_new_videos(plan: Plan, costs: Mapping[str, float], *, videos_per_shard: int) -> Plan:
+    """A plan, and shards behind it for videos that it does not know yet."""
     known = {video_id for shard in plan for video_id in shard}
     new = {video_id: cost for video_id, cost in costs.items() if video_id not in known}
-    if new:
-        num_shards = -(-len(new) // videos_per_shard)
-        plan += balance(new, num_shards=num_shards)
+    return _with_shards(plan, new, videos_per_shard=videos_per_shard)
+
+
+def plan_again(path: Path, costs: Mapping[str, float], *, videos_per_shard: int) -> Plan:
+    """The plan at `path`, with new shards for videos that are to be tried again.
+
+    Sealed shards never change; in these the videos have records of their own, of which readers
+    take the one that is done.
+    """
+    plan = _with_shards(planned(path), costs, videos_per_shard=videos_per_shard)
+    if costs:
         _write_plan(path, plan)
     return plan
+
+
+def last_shards(plan: Plan) -> dict[str, int]:
+    """The shard in which each video is tried last."""
+    return {video_id: index for index, shard in enumerate(plan) for video_id in shard}
+
+
+def planned(path: Path) -> Plan:
+    """The shards so far; none where nothing was planned yet."""
+    return read_plan(path) if path.exists() else []
+
+
+def _with_shards(plan: Plan, costs: Mapping[str, float], *, videos_per_shard: int) -> Plan:
+    num_shards = -(-len(costs) // videos_per_shard)
+    return [*plan, *balance(costs, num_shards=num_shards)] if costs else plan
 
 
 def read_plan(path: Path) -> Plan:

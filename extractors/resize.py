@@ -101,7 +101,12 @@ def resize_video(source: Path, target: Path, config: ResizeConfig) -> ResizedVid
                 f"{source}: {share.decoded_seconds:.1f} of {share.promised_seconds:.1f} s could be "
                 "decoded",
             )
-        check_standard_form(written)
+        check_standard_form(
+            aside,
+            fps=config.fps,
+            num_frames=written.num_frames,
+            sound_seconds=written.sound_seconds,
+        )
         publish(aside, target)
     finally:
         aside.unlink(missing_ok=True)

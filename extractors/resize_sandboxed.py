@@ -22,7 +22,10 @@ def resize_in(sandbox: Sandbox, source: Path, target: Path, config: ResizeConfig
     Raises:
         MediaError: As by `resize_video` and by the sandbox.
     """
-    most_seconds = source.stat().st_size / LEAST_BYTES_PER_SECOND if source.exists() else 0.0
+    try:
+        most_seconds = source.stat().st_size / LEAST_BYTES_PER_SECOND
+    except FileNotFoundError:  # which the sandbox will say
+        most_seconds = 0.0
     rule = dataclasses.asdict(config)
     (numbers,) = sandbox.run(source, promised_seconds=most_seconds, target=str(target), **rule)
     seconds, num_frames, has_audio, completeness, num_errors = numbers.tolist()

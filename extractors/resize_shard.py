@@ -5,17 +5,23 @@ bears its token, so that one that was given up for dead and lives does not spoil
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
+from extractors.delete_source import delete_source
 from extractors.media import MediaError
 from extractors.resize import ResizeConfig
 from extractors.resize_sandboxed import resize_in, resized_numbers
-from extractors.sandbox import Sandbox
-from mcn.data.ledger import LedgerFile, Outcome
+from extractors.room import full_disk_explained
+from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
+from extractors.video_name import check_name
+from mcn.data.failure_class import Retry, class_of
+from mcn.data.ledger import LedgerFile, Outcome, is_left
+from mcn.data.ledger_columns import leave_columns
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.store.holder import Holder
@@ -30,42 +36,59 @@ def resize_shard(
     ledger: LedgerFile,
     config: ResizeConfig,
     *,
+    retry: Retry | None = None,
+    deletes_sources: bool = False,
     num_threads: int,
     progress: Progress,
     stop: StopRequest,
+    limits: SandboxLimits = DEFAULT_LIMITS,
 ) -> None:
     """Resize what the ledger does not know yet, and enter what became of it.
 
-    A video is entered after its file is in place, so a kill costs the videos under way.
+    A video is entered after its file is in place, so a kill costs the videos under way. One that
+    has taken its decoder down is left to another run, which tries it once more.
 
     Args:
         sources: The raw file of each video.
         folder: Where `<id>.mp4` goes.
         ledger: What is done already; grows by a line a video.
         config: The standard form.
+        retry: The failures to try again.
+        deletes_sources: Whether a raw file goes once what was made of it has been read back.
         num_threads: Videos at once, each in a child process.
         progress: Told of videos as they are done.
         stop: Once it is set no further video is begun; those under way are finished.
+        limits: What a video may cost.
 
     Raises:
         StoppedEarlyError: It was set; what is done is kept.
+        OSError: This machine cannot write, as where the disk is full; that fails no video.
         LeaseError: Another process resizes this shard, or has taken it over from this one.
     """
-    if sources.keys() <= ledger.read().keys():
+    if not left_to_resize(sources, ledger.read(), retry, deletes_sources=deletes_sources):
         progress.skip(len(sources))
         return
     work = folder / f".{ledger.path.stem}"
-    with acquire(lease_folder(ledger.path), Holder.here()) as lease, lease.explain_errors():
+    with (
+        acquire(lease_folder(ledger.path), Holder.here()) as lease,
+        lease.explain_errors(),
+        full_disk_explained(folder),
+    ):
         entered = ledger.read()
-        missing = {k: v for k, v in sources.items() if k not in entered}
+        missing = {k: v for k, v in sources.items() if is_left(entered.get(k), retry)}
+        # A retry that is itself started again goes on with those it has tried least.
+        attempts = {k: entered[k].attempts if k in entered else 0 for k in missing}
         progress.skip(len(sources) - len(missing))
+        for video_id in sources.keys() - missing.keys() if deletes_sources else ():
+            lease.check()
+            _delete(entered[video_id], sources, folder, ledger, config)
         ours = _own_folder(work, lease.token)
-        with _sandboxes(num_threads) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
+        with _sandboxes(num_threads, limits) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
             futures = [
                 pool.submit(
                     _resize, video_id, source, ours / f"{video_id}.mp4", config, stop, sandboxes
                 )
-                for video_id, source in missing.items()
+                for video_id, source in sorted(missing.items(), key=lambda each: attempts[each[0]])
             ]
             num_left = len(futures)
             try:
@@ -74,17 +97,54 @@ def resize_shard(
                     lease.check()
                     if outcome is not None:
                         _put_in_place(outcome, ours, folder)
+                        outcome = replace(outcome, attempts=attempts[outcome.video_id] + 1)
                         ledger.append(outcome)
+                        if deletes_sources:
+                            _delete(outcome, sources, folder, ledger, config)
                         progress.advance()
                         num_left -= 1
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        leave_columns(ledger)
         if num_left:
             raise StoppedEarlyError(f"{ledger.path}: asked to stop, {num_left} videos are left")
         lease.check()
         shutil.rmtree(work, ignore_errors=True)
         lease.dissolve()
+
+
+def left_to_resize(
+    sources: Iterable[str],
+    entered: Mapping[str, Outcome],
+    retry: Retry | None,
+    *,
+    deletes_sources: bool,
+) -> list[str]:
+    """The videos with a raw file of which anything is still to be done."""
+    return [
+        video_id
+        for video_id in sources
+        if is_left(entered.get(video_id), retry)
+        or (deletes_sources and entered[video_id].status == "done")
+    ]
+
+
+def _delete(
+    outcome: Outcome,
+    sources: Mapping[str, Path],
+    folder: Path,
+    ledger: LedgerFile,
+    config: ResizeConfig,
+) -> None:
+    """Delete the source of a video that is done; say so where that cannot be."""
+    if outcome.status != "done":
+        return
+    source = sources[outcome.video_id]
+    try:
+        delete_source(outcome, source, folder / f"{outcome.video_id}.mp4", ledger, config)
+    except MediaError as error:
+        print(f"{source} is kept: {error}")
 
 
 def _own_folder(work: Path, token: int) -> Path:
@@ -104,12 +164,12 @@ def _put_in_place(outcome: Outcome, made_in: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _sandboxes(num_threads: int) -> Iterator[SimpleQueue[Sandbox]]:
+def _sandboxes(num_threads: int, limits: SandboxLimits) -> Iterator[SimpleQueue[Sandbox]]:
     """One for each thread; whoever takes one puts it back."""
     sandboxes: SimpleQueue[Sandbox] = SimpleQueue()
     with ExitStack() as stack:
         for _ in range(num_threads):
-            sandboxes.put(stack.enter_context(Sandbox(resized_numbers)))
+            sandboxes.put(stack.enter_context(Sandbox(resized_numbers, limits)))
         yield sandboxes
 
 
@@ -126,9 +186,16 @@ def _resize(
         return None
     sandbox = sandboxes.get()
     try:
+        check_name(video_id)
         resized = resize_in(sandbox, source, target, config)
     except MediaError as error:
-        return Outcome(video_id=video_id, status="failed", reason=error.reason, detail=str(error))
+        return Outcome(
+            video_id=video_id,
+            status="failed",
+            reason=error.reason,
+            detail=str(error),
+            kind=class_of(error.reason),
+        )
     finally:
         sandboxes.put(sandbox)
     return Outcome(

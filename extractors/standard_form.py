@@ -126,15 +126,14 @@ class StandardFormWriter:
             self._container.close()
 
 
-def check_standard_form(written: StandardFormWriter) -> None:
-    """Reads what was written, packet by packet.
+def check_standard_form(path: Path, *, fps: int, num_frames: int, sound_seconds: float) -> None:
+    """Reads a file in the standard form, packet by packet, which should hold so much.
 
     Raises:
         MediaError: "unverified", if not every frame came to lie in the file, if the keyframes are
             not exactly a second apart from 0 on, or if sound is missing.
     """
-    path, fps = written.path, written.fps
-    keyframe_times, num_frames, sound_seconds = [], 0, 0.0
+    keyframe_times, frames_found, sound_found = [], 0, 0.0
     with open_media(path) as container:
         video, audio = find_video(container), find_audio(container)
         streams = [stream for stream in (video, audio) if stream is not None]
@@ -142,17 +141,17 @@ def check_standard_form(written: StandardFormWriter) -> None:
             if packet.pts is None:
                 continue
             if packet.stream is video:
-                num_frames += 1
+                frames_found += 1
                 if packet.is_keyframe:
                     keyframe_times.append(packet.pts * packet.time_base)
             else:
-                sound_seconds = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-    if num_frames != written.num_frames:
-        problem = f"{num_frames} of {written.num_frames} frames"
+                sound_found = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+    if frames_found != num_frames:
+        problem = f"{frames_found} of {num_frames} frames"
     elif keyframe_times != list(range(-(-num_frames // fps))):
         problem = f"keyframes at {[float(time) for time in keyframe_times]} s"
-    elif sound_seconds < written.sound_seconds - 0.1:
-        problem = f"{sound_seconds:.1f} s of sound"
+    elif sound_found < sound_seconds - 0.1:
+        problem = f"{sound_found:.1f} s of sound"
     else:
         return
     raise MediaError("unverified", f"{path}: {problem} found in it after writing")

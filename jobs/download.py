@@ -3,18 +3,18 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes
 
 from extractors.corpus import download_ledger, listed_videos
 from extractors.download import DownloadConfig
-from extractors.download_shard import download_shard, is_left
+from extractors.download_shard import download_shard
 from extractors.plan import extend_plan, read_plan
 from jobs.command import run_command
 from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
-from mcn.data.ledger import LedgerFile, read_ledger
+from mcn.data.failure_class import Retry
+from mcn.data.ledger import LedgerFile, is_left, read_ledger
 from mcn.root import Root
 from slurm.environment import current_task
 from slurm.launch import Target
@@ -36,8 +36,8 @@ class Arguments:
     array: str | None = None
     """Shards to work on, as SLURM writes them: 0-899, or 3,7,20-29, or 0-899%64 for 64 at once, of
     which there are 16 otherwise; or failed, for those that ended short. By default all."""
-    retry: Literal["transient"] | None = None
-    """Try again the videos that have failed and may come yet."""
+    retry: Retry | None = None
+    """Try again the videos that have failed so: transient, those that may come yet; or all."""
     videos_per_shard: int = 1000
     """Mean number of videos in a shard, when new videos are planned."""
     target: OmitArgPrefixes[Target] = field(
@@ -64,8 +64,8 @@ def main(arguments: Arguments) -> None:
     plan = extend_plan(_plan(root), costs, videos_per_shard=arguments.videos_per_shard)
     step = step_of(Root.resolve(arguments.root), "download", arguments.benchmark)
     asked, max_running = shards_asked_for(arguments.array, len(plan), step)
-    entered, is_retry = read_ledger(download_ledger(root)), arguments.retry is not None
-    left = [i for i in asked if any(is_left(entered.get(v), is_retry=is_retry) for v in plan[i])]
+    entered = read_ledger(download_ledger(root))
+    left = [i for i in asked if any(is_left(entered.get(v), arguments.retry) for v in plan[i])]
     launch_shards(
         step,
         "download",
@@ -89,7 +89,7 @@ def _download(index: int, root: Root, arguments: Arguments) -> None:
             root.raw,
             LedgerFile(download_ledger(root) / f"{index:05d}.jsonl"),
             arguments.download,
-            is_retry=arguments.retry is not None,
+            retry=arguments.retry,
             progress=progress,
             stop=stop,
         )

@@ -7,16 +7,19 @@ from typing import Literal
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from extractors.corpus import captions_of, resized_videos
+from extractors.corpus import captions_of, resize_ledger
 from extractors.extract import RecordSource, extract_shard
-from extractors.plan import Plan, extend_plan, read_plan
+from extractors.plan import Plan, extend_plan, last_shards, plan_again, read_plan
 from extractors.sources import audio_source, log_mel_source, text_source, video_source
 from extractors.words import find_word_vectors, word_table
 from jobs.command import run_command
 from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
+from mcn.data.failure_class import MOST_POISON_ATTEMPTS, Retry, class_of, is_due
+from mcn.data.ledger_columns import read_columns
 from mcn.modality import MODALITIES, Modality
 from mcn.root import Root
 from mcn.store.layout import SEALED_SUFFIX, is_sealed
+from mcn.store.outcomes import StoreOutcomes
 from mcn.store.upkeep.merged import is_merged
 from slurm.environment import current_task
 from slurm.launch import Target
@@ -49,6 +52,8 @@ class Arguments:
     word_vectors: Path | None = None
     """Word vectors in word2vec's binary format; by default
     weights/GoogleNews-vectors-negative300.bin below the root."""
+    retry: Retry | None = None
+    """Try again, in new shards, the videos of sealed ones that have failed so."""
     videos_per_shard: int = 1000
     """Mean number of videos in a shard, when new videos are planned."""
     target: OmitArgPrefixes[Target] = field(
@@ -91,17 +96,40 @@ def main(arguments: Arguments) -> None:
 
 
 def _plan(modality: Modality, place: Root, arguments: Arguments) -> Plan:
-    if modality == "text":
-        lines = captions_of(place).items()
-        costs = {video_id: float(len(captions)) for video_id, captions in lines}
-    else:
-        resized = resized_videos(place).items()
-        costs = {video_id: float(outcome.num_frames) for video_id, outcome in resized}
+    costs = _costs(modality, place)
     path = place.plans / f"{modality}.csv"
     plan = extend_plan(path, costs, videos_per_shard=arguments.videos_per_shard)
     if not plan:
         raise ValueError(f"{place.path} has no resized video: jobs/resize.py makes them")
-    return plan
+    if arguments.retry is None:
+        return plan
+    again = _to_try_again(modality, plan, place, arguments)
+    return plan_again(
+        path,
+        {video_id: costs[video_id] for video_id in again if video_id in costs},
+        videos_per_shard=arguments.videos_per_shard,
+    )
+
+
+def _to_try_again(modality: Modality, plan: Plan, place: Root, arguments: Arguments) -> list[str]:
+    """The videos that failed as the user names it, but those that wait in a shard already."""
+    failed = StoreOutcomes.of(place.store / _store_name(modality, arguments)).failed
+    last = last_shards(plan)
+    return [
+        video_id
+        for video_id, failure in failed.items()
+        if is_due(class_of(failure.reason), MOST_POISON_ATTEMPTS, arguments.retry)
+        and video_id in last
+        and _is_made(_shard_path(last[video_id], modality, place, arguments))
+    ]
+
+
+def _costs(modality: Modality, place: Root) -> dict[str, float]:
+    """What each video costs: its frames, or its captions."""
+    if modality == "text":
+        lines = captions_of(place).items()
+        return {video_id: float(len(captions)) for video_id, captions in lines}
+    return read_columns(resize_ledger(place)).by_id("num_frames")
 
 
 def _extract(index: int, root: Root, place: Root, arguments: Arguments) -> None:

@@ -10,9 +10,10 @@ from tyro.conf import OmitArgPrefixes
 from extractors.corpus import claim_resize_rule, raw_videos, resize_ledger
 from extractors.plan import extend_plan, read_plan
 from extractors.resize import ResizeConfig
-from extractors.resize_shard import resize_shard
+from extractors.resize_shard import left_to_resize, resize_shard
 from jobs.command import run_command
 from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
+from mcn.data.failure_class import Retry
 from mcn.data.ledger import LedgerFile, read_ledger
 from mcn.root import Root
 from slurm.environment import current_task
@@ -32,6 +33,11 @@ class Arguments:
     array: str | None = None
     """Shards to work on, as SLURM writes them: 0-899, or 3,7,20-29, or 0-899%64 for 64 at once; or
     failed, for those that ended short. By default all."""
+    retry: Retry | None = None
+    """Try again the videos that have failed so."""
+    delete_sources: bool = False
+    """Delete each raw video, of a symbolic link the link, once what was made of it has been read
+    back in its place; those resized before, too. The ledger says which are gone."""
     videos_per_shard: int = 1000
     """Mean number of videos in a shard, when new videos are planned."""
     threads: int = len(os.sched_getaffinity(0))
@@ -57,7 +63,16 @@ def main(arguments: Arguments) -> None:
     step = step_of(Root.resolve(arguments.root), "resize", arguments.benchmark)
     asked, max_running = shards_asked_for(arguments.array, len(plan), step)
     entered = read_ledger(resize_ledger(root))
-    left = [i for i in asked if any(v in sources and v not in entered for v in plan[i])]
+    left = [
+        i
+        for i in asked
+        if left_to_resize(
+            [v for v in plan[i] if v in sources],
+            entered,
+            arguments.retry,
+            deletes_sources=arguments.delete_sources,
+        )
+    ]
     launch_shards(
         step,
         "resize",
@@ -83,6 +98,8 @@ def _resize(index: int, root: Root, arguments: Arguments) -> None:
             root.resized,
             LedgerFile(resize_ledger(root) / f"{index:05d}.jsonl"),
             arguments.resize,
+            retry=arguments.retry,
+            deletes_sources=arguments.delete_sources,
             num_threads=arguments.threads,
             progress=progress,
             stop=stop,
@@ -98,7 +115,7 @@ def _print_outcomes(root: Root) -> None:
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     print(f"resized: {len(outcomes) - len(failed)} videos, {len(failed)} failed")
     for outcome in failed:
-        print(f"  {outcome.video_id}: {outcome.detail}")
+        print(f"  {outcome.video_id}: {outcome.detail} ({outcome.failure})")
 
 
 if __name__ == "__main__":

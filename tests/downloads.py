@@ -11,6 +11,7 @@ import pytest
 
 from extractors.download import DownloadConfig
 from extractors.download_shard import PAUSE_FILE, download_shard
+from mcn.data.failure_class import Retry
 from mcn.data.ledger import LedgerFile, Outcome, read_ledger
 from mcn.progress import Progress
 from mcn.root import Root
@@ -70,7 +71,7 @@ def download(
     site: Site,
     *video_ids: str,
     shard: int = 0,
-    is_retry: bool = False,
+    retry: Retry | None = None,
     stop: StopRequest | None = None,
     **changes: Any,
 ) -> dict[str, Outcome]:
@@ -82,7 +83,7 @@ def download(
             root.raw,
             ledger,
             config_for(site, **changes),
-            is_retry=is_retry,
+            retry=retry,
             progress=progress,
             stop=stop or StopRequest(),
         )

@@ -13,6 +13,7 @@ from mcn.data.ledger import Outcome
 from mcn.data.stores import Features
 from mcn.report.backlog.census import STAGES, Census, append_census, read_log, take_census
 from mcn.report.backlog.forecast import SECONDS_PER_DAY, backtest, forecast, seconds_until_done
+from mcn.report.backlog.steps import Steps
 from mcn.root import REPOSITORY, Root
 from tests.shards import done, failed, write_shard
 
@@ -49,16 +50,16 @@ def root(tmp_path: Path) -> Root:
 
 
 def test_a_census_counts_what_has_passed_each_stage_in_videos_and_in_frames(root: Root) -> None:
-    counted = take_census(root, FEATURES, at=7.0)
+    counted = take_census(root, Steps.read(root, FEATURES), at=7.0)
     assert counted.videos == dict(zip(STAGES, (5, 3, 2, 1), strict=True))
     assert counted.frames == dict(zip(STAGES, (1000, 600, 300, 200), strict=True))
     assert counted.expected == 5
     root.manifest.write_text("video_id,path,category,seconds,frames\n" + "x,,,,\n" * 9)
-    assert take_census(root, FEATURES, at=7.0).expected == 9
+    assert take_census(root, Steps.read(root, FEATURES), at=7.0).expected == 9
 
 
 def test_a_folder_with_nothing_in_it_is_counted_as_nothing(tmp_path: Path) -> None:
-    counted = take_census(Root(tmp_path), FEATURES, at=0.0)
+    counted = take_census(Root(tmp_path), Steps.read(Root(tmp_path), FEATURES), at=0.0)
     assert set(counted.videos.values()) == {0}
 
 

@@ -103,7 +103,7 @@ def test_a_retry_asks_for_transient_failures_only(download_root: Root, video_sit
     video_site.always["b"] = 404
     download(download_root, video_site, "a", "b", "c", tries=2)
     video_site.asked.clear()
-    outcomes = download(download_root, video_site, "a", "b", "c", is_retry=True)
+    outcomes = download(download_root, video_site, "a", "b", "c", retry="transient")
     assert video_site.asked_for() == ["a"]
     assert (outcomes["a"].status, outcomes["a"].attempts) == ("done", 3)
     assert files(download_root) == {
@@ -117,7 +117,7 @@ def test_a_retry_begins_with_what_was_tried_least(download_root: Root, video_sit
         ledger.append(
             Outcome(video_id=video_id, status="failed", kind="transient", attempts=attempts)
         )
-    download(download_root, video_site, "a", "b", "c", is_retry=True)
+    download(download_root, video_site, "a", "b", "c", retry="transient")
     assert video_site.asked_for() == ["b", "c", "a"]
 
 

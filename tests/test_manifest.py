@@ -75,7 +75,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         from_folder(tmp_path / "raw")
 
 
-@pytest.mark.parametrize("video_id", ["", ".", "..", "../etc", "a/b", "a\0b"])
+@pytest.mark.parametrize("video_id", ["", ".", "..", "../etc", "a/b", "a\0b", "a" * 201])
 def test_an_id_that_is_no_file_name_is_refused_with_its_line(tmp_path: Path, video_id: str) -> None:
     howto100m, manifest = tmp_path / "HowTo100M_v1.csv", tmp_path / "manifest.csv"
     howto100m.write_text(f"video_id,category_1,task\nfine,Food,1\n{video_id},Food,1\n")

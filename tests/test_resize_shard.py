@@ -41,7 +41,11 @@ def resize(root: Path, sources: dict[str, Path], progress: Progress | None = Non
 
 
 def files(root: Path) -> dict[str, bytes]:
-    found = [path for path in root.rglob("*") if path.is_file() and path.suffix != ".jsonl"]
+    found = [
+        path
+        for path in root.rglob("*")
+        if path.is_file() and path.suffix not in (".jsonl", ".columns")
+    ]
     return {str(path.relative_to(root)): path.read_bytes() for path in found}
 
 

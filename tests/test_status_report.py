@@ -4,7 +4,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from mcn.data.ledger import LedgerFile, Outcome, failures_by_reason, read_ledger
+from mcn.data.ledger import LedgerFile, Outcome, read_ledger
+from mcn.data.ledger_columns import read_columns
 from mcn.report.lost_videos import lost_videos
 from mcn.report.runs import TAIL_BYTES, Throughput, run_states
 from mcn.root import Root
@@ -69,8 +70,9 @@ def test_failures_are_counted_as_the_whole_ledger_says(tmp_path: Path) -> None:
     with ledger.path.open("a") as file:
         file.write('{"video_id": "v0", "status": "do')
     slow = (outcome for outcome in read_ledger(tmp_path).values() if outcome.status == "failed")
-    assert failures_by_reason(tmp_path) == Counter(outcome.reason for outcome in slow)
-    assert failures_by_reason(tmp_path) == {"truncated": 1, "no-video": 1, "disk": 1}
+    counted = sum(read_columns(tmp_path).failures().values(), Counter())
+    assert counted == Counter(outcome.reason for outcome in slow)
+    assert counted == {"truncated": 1, "no-video": 1, "disk": 1}
 
 
 def test_lost_videos_are_named_by_step_and_benchmark(tmp_path: Path) -> None:

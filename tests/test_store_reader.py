@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
+from mcn.store.outcomes import StoreOutcomes
 from mcn.store.reader import FeatureStore
-from mcn.store.record import Record
 from tests.shards import DIM, TEXT, VIDEO, done, failed, write_shard, writer
 
 
@@ -155,9 +155,25 @@ def test_rows_of_different_rates_cannot_be_mixed_at_all(folder: Path) -> None:
         FeatureStore(folder, mixed=True)
 
 
-@pytest.mark.parametrize("again", [done("a"), failed("a")])
-def test_a_video_in_two_shards_is_an_error_that_names_both(folder: Path, again: Record) -> None:
-    write_shard(folder / "00002.h5", [again])
+@pytest.mark.parametrize("name", ["0.h5", "00002.h5"])
+def test_a_video_that_failed_in_one_shard_and_is_done_in_another_is_done(
+    folder: Path, name: str
+) -> None:
+    write_shard(folder / name, [failed("a"), failed("twice", "hung")])
+    write_shard(folder / "00003.h5", [failed("twice", "crashed")])
+    store = FeatureStore(folder)
+    assert store.video_ids.count("a") == 1
+    np.testing.assert_array_equal(store.read("a"), done("a", num_rows=20).features)
+    assert dict(store.failures()) == {"b": "truncated", "d e": "no-audio", "twice": "crashed"}
+    assert len(store.failures()) == 3
+    outcomes = StoreOutcomes.of(folder)
+    assert set(outcomes.done.tolist()) == {video_id.encode() for video_id in store.video_ids}
+    assert {k: failure.reason for k, failure in outcomes.failed.items()} == dict(store.failures())
+    assert outcomes.failed["twice"].num_records == 2
+
+
+def test_a_video_that_is_done_in_two_shards_is_an_error_that_names_both(folder: Path) -> None:
+    write_shard(folder / "00002.h5", [done("a")])
     with pytest.raises(ValueError, match=r"'a' is in .*00000.h5 and in .*00002.h5"):
         FeatureStore(folder)
 

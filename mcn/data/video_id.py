@@ -1,5 +1,8 @@
 """A video's id names its files, so it must be a plain file name."""
 
+MOST_BYTES = 200
+"""Names of files have 255 bytes; those of the files that are made of a video are longer than it."""
+
 
 def check_video_id(video_id: str, where: str) -> str:
     """The id itself.
@@ -21,7 +24,9 @@ def _problem(video_id: str) -> str | None:
     if "/" in video_id or "\0" in video_id:
         return "holds a / or a NUL"
     try:
-        video_id.encode()
+        length = len(video_id.encode())
     except UnicodeEncodeError:
         return "is not UTF-8"
+    if length > MOST_BYTES:
+        return f"has {length} bytes, more than {MOST_BYTES}"
     return None

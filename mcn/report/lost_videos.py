@@ -3,10 +3,12 @@
 from collections import Counter
 from pathlib import Path
 
-from mcn.data.ledger import failures_by_reason
+from mcn.data.ledger_columns import read_columns
 from mcn.root import Root
-from mcn.store.shard import open_shard, shard_paths
+from mcn.store.outcomes import StoreOutcomes
 from mcn.store.summary import modality_folders
+
+_UNREADABLE = "in a shard that cannot be read: see jobs/store.py verify"
 
 
 def lost_videos(root: Root) -> dict[str, dict[str, int]]:
@@ -21,22 +23,19 @@ def lost_videos(root: Root) -> dict[str, dict[str, int]]:
     lost: dict[str, dict[str, int]] = {}
     for prefix, place in places:
         for folder in sorted(place.ledger.glob("*")):
-            lost[prefix + folder.name] = _sorted(failures_by_reason(folder))
+            lost[prefix + folder.name] = _sorted(
+                sum(read_columns(folder).failures().values(), Counter())
+            )
         for folder in modality_folders(place.store):
             lost[prefix + folder.name] = _sorted(_failures_of_shards(folder))
     return {step: reasons for step, reasons in lost.items() if reasons}
 
 
 def _failures_of_shards(folder: Path) -> Counter[str]:
-    reasons: Counter[str] = Counter()
-    for path in shard_paths(folder):
-        try:
-            index = open_shard(path).index
-        except (OSError, ValueError):
-            reasons["in a shard that cannot be read: see jobs/store.py verify"] += 1
-            continue
-        failed = index["reason"][index["status"] == b"failed"].tolist()
-        reasons.update(reason.decode() for reason in failed)
+    outcomes = StoreOutcomes.of(folder)
+    reasons = Counter(failure.reason for failure in outcomes.failed.values())
+    if outcomes.unreadable:
+        reasons[_UNREADABLE] = len(outcomes.unreadable)
     return reasons
 
 

@@ -1,16 +1,18 @@
 """A shard under construction: records appended to a file that a crash cannot spoil.
 
 The journal is a header frame (format version, fingerprint, the planned videos) and one frame for
-each record, on disk before `append` returns. To open it again is to carry on: every frame is read
-and checked, and what follows the last whole one, the trace of a crash or of a bad disk, is cut off
-and its videos are to be done again. Provenance lies with each record and not in the header,
-because a shard may be carried on by a node of another kind.
+each record, on disk before `append` returns; of several records of a video the last one counts. To
+open it again is to carry on: every frame is read and checked, and what follows the last whole one,
+the trace of a crash or of a bad disk, is cut off and its videos are to be done again. Provenance
+lies with each record and not in the header, because a shard may be carried on by a node of another
+kind.
 """
 
 import io
 import json
 import os
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +58,8 @@ class Journal:
         """
         self.path = path
         self.entries: dict[str, Entry] = {}
+        self.attempts: Counter[str] = Counter()
+        """Number of records of each video: a failed one may be followed by another."""
         self.dropped_bytes = 0
         """What was cut off behind the last whole record."""
         self._dim = plan.fingerprint.dim
@@ -92,6 +96,7 @@ class Journal:
         self._end += len(frame)
         data_offset = self._end - sum(part.nbytes for part in data)
         self.entries[record.video_id] = Entry(**meta, data_offset=data_offset)
+        self.attempts[record.video_id] += 1
 
     def features(self, entry: Entry) -> NDArray[Any]:
         """The features of one record."""
@@ -141,6 +146,7 @@ class Journal:
                 break
             entry = Entry(**json.loads(frame.meta), data_offset=frame.data_offset)
             self.entries[entry.video_id] = entry
+            self.attempts[entry.video_id] += 1
             self._end = frame.end
         self.dropped_bytes = os.fstat(descriptor).st_size - self._end
         if self.dropped_bytes:
@@ -161,14 +167,14 @@ def peek(path: Path) -> tuple[ShardPlan, list[Entry]]:
         if header is None or not is_intact(file.fileno(), header):
             raise ValueError(f"{path}: no whole header; run `python jobs/extract.py` to carry on")
         plan = _read_header(path, header)
-        entries = []
+        entries = {}
         for frame in _record_frames(file.fileno(), header.end):
             try:
                 meta = json.loads(frame.meta)
             except ValueError:
                 break  # a torn end, which the next writer cuts off
-            entries.append(Entry(**meta, data_offset=frame.data_offset))
-    return plan, entries
+            entries[meta["video_id"]] = Entry(**meta, data_offset=frame.data_offset)
+    return plan, list(entries.values())
 
 
 def _record_frames(descriptor: int, offset: int) -> Iterator[Frame]:

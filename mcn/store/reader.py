@@ -32,7 +32,8 @@ class VideoEntry(NamedTuple):
 class FeatureStore:
     """All features of one modality that are in sealed shards at the time of opening.
 
-    Half-made shards are not seen. Can be pickled and forked: each process opens its own files.
+    Half-made shards are not seen. A video that failed in one shard and is done in another, where it
+    was tried again, is done. Can be pickled and forked: each process opens its own files.
     """
 
     def __init__(self, folder: Path, *, mixed: bool = False, pinned: Labels | None = None) -> None:
@@ -69,12 +70,11 @@ class FeatureStore:
         ids: list[str] = [
             id_.decode() for shard in shards for id_ in shard.index["video_id"].tolist()
         ]
-        self._position = dict(zip(ids, range(len(ids)), strict=True))
-        if len(self._position) < len(ids):
-            self._raise_twice(ids)
-        self._reasons = _reasons(shards)
-        for video_id in self._reasons:
-            del self._position[video_id]
+        done = np.concatenate([shard.index["status"] == b"done" for shard in shards]).tolist()
+        self._position = {id_: at for at, id_ in enumerate(ids) if done[at]}
+        if len(self._position) < sum(done):
+            self._raise_twice(ids, done)
+        self._reasons = {k: v for k, v in _reasons(shards).items() if k not in self._position}
         self.video_ids = list(self._position)
         """Videos that are done, in the order of the shards."""
 
@@ -167,10 +167,10 @@ class FeatureStore:
             raise KeyError(f"video {video_id!r} failed in {self.folder}: {self._reasons[video_id]}")
         raise KeyError(f"video {video_id!r} is not in {self.folder}")
 
-    def _raise_twice(self, ids: Sequence[str]) -> None:
+    def _raise_twice(self, ids: Sequence[str], done: Sequence[bool]) -> None:
         first: dict[str, int] = {}
         for at, video_id in enumerate(ids):
-            if first.setdefault(video_id, at) != at:
+            if done[at] and first.setdefault(video_id, at) != at:
                 one, other = (self._paths[self._shard[i]] for i in (first[video_id], at))
                 raise ValueError(f"video {video_id!r} is in {one} and in {other}; delete one")
 
@@ -224,7 +224,7 @@ def _span_offsets(shard: SealedShard) -> NDArray[np.int64]:
 
 
 def _reasons(shards: Sequence[SealedShard]) -> dict[str, str]:
-    """Why each failed video failed."""
+    """Why each failed video failed; of several tries, in the shard that comes last."""
     reasons = {}
     for shard in shards:
         for entry in shard.index[shard.index["status"] == b"failed"]:

@@ -88,6 +88,16 @@ class ShardWriter:
         """Videos that have a record, be they done or failed."""
         return set(self._planned if self._held is None else self._held.journal.entries)
 
+    def failure(self, video_id: str) -> "Failure | None":
+        """How a video has failed so far; None of a shard that is sealed, where all is final."""
+        if self._held is None:
+            return None
+        journal = self._held.journal
+        entry = journal.entries.get(video_id)
+        if entry is None or entry.status == "done":
+            return None
+        return Failure(entry.reason, journal.attempts[video_id])
+
     @property
     def dropped_bytes(self) -> int:
         """What a crash or a bad disk had spoilt of the journal, cut off at opening."""
@@ -96,19 +106,19 @@ class ShardWriter:
     def append(
         self, record: Record, provenance: Mapping[str, str | int | float] | None = None
     ) -> None:
-        """Adds one video's record, on disk when this returns.
+        """Adds one video's record, on disk when this returns; in place of a failed one of it.
 
         Args:
             record: What became of the video.
             provenance: Of a record that comes from another file; by default this writer's.
 
         Raises:
-            ValueError: If the video is not planned or has a record, or if the record is not sound.
+            ValueError: If the video is not planned or is done, or if the record is not sound.
             LeaseLostError: If another process has taken the shard over.
         """
         if record.video_id not in self._planned:
             raise ValueError(f"video {record.video_id!r} is not planned for {self.path}")
-        if self._held is None or record.video_id in self._held.journal.entries:
+        if self._held is None or self._is_done(record.video_id, self._held.journal):
             raise ValueError(f"video {record.video_id!r} already has a record in {self.path}")
         check_record(record, self.plan.fingerprint)
         with self._held.lease.explain_errors():
@@ -174,6 +184,10 @@ class ShardWriter:
     ) -> None:
         self.close()
 
+    @staticmethod
+    def _is_done(video_id: str, journal: Journal) -> bool:
+        return video_id in journal.entries and journal.entries[video_id].status == "done"
+
     def _begin(self, lease: Lease) -> "_Held | None":
         """Journal and lease; None where the shard is sealed, and only what made it was left."""
         if self.path.exists() and not verify_shard(self.path):
@@ -195,6 +209,13 @@ class ShardWriter:
                     f"{self.path}: another process has sealed it in the meantime"
                 ) from error
             packing.replace(self.path)
+
+
+class Failure(NamedTuple):
+    """How a video has failed so far."""
+
+    reason: str
+    attempts: int
 
 
 class _Held(NamedTuple):

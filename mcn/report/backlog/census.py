@@ -2,15 +2,16 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mcn.data.ledger import LedgerFile
+from numpy.typing import NDArray
+
 from mcn.data.manifest import RAW_SUFFIXES
-from mcn.data.stores import Features
+from mcn.report.backlog.steps import Steps
 from mcn.root import Root
-from mcn.store.shard import open_shard, shard_paths
+from mcn.store.outcomes import are_in
 
 STAGES = ("downloaded", "resized", "audio extracted", "audio and video extracted")
 
@@ -38,46 +39,35 @@ class Census:
         return self.frames["resized"] / self.videos["resized"] if self.videos["resized"] else 1.0
 
 
-def take_census(root: Root, features: Features, *, at: float) -> Census:
+def take_census(root: Root, steps: Steps, *, at: float) -> Census:
     """Count what lies below a root at this moment."""
-    frames_of = dict(_resized(root.ledger / "resize"))
-    audio = frozenset(_extracted(root.store / features.audio))
-    video = frozenset(_extracted(root.store / features.video))
-    mean = sum(frames_of.values()) / len(frames_of) if frames_of else 1.0
-    downloaded = max(_num_raw(root.raw), len(frames_of))
+    resized = steps.resize.done
+    audio = steps.audio.done
+    both = audio[are_in(audio, steps.video.done)]
+    num_frames = int(resized["num_frames"].sum())
+    mean = num_frames / len(resized) if len(resized) else 1.0
+    num_deleted = int(resized["is_source_deleted"].sum())
+    downloaded = max(_num_raw(root.raw) + num_deleted, len(resized))
     videos = {
         "downloaded": downloaded,
-        "resized": len(frames_of),
+        "resized": len(resized),
         "audio extracted": len(audio),
-        "audio and video extracted": len(audio & video),
+        "audio and video extracted": len(both),
     }
     frames = {
         "downloaded": downloaded * mean,
-        "resized": float(sum(frames_of.values())),
-        "audio extracted": _sum(frames_of, audio, mean),
-        "audio and video extracted": _sum(frames_of, audio & video, mean),
+        "resized": float(num_frames),
+        "audio extracted": _frames(resized, audio, mean),
+        "audio and video extracted": _frames(resized, both, mean),
     }
     expected = max(_num_in_manifest(root.manifest), downloaded)
     return Census(at, expected, videos, frames)
 
 
-def _sum(frames_of: Mapping[str, int], video_ids: frozenset[str], mean: float) -> float:
-    return float(sum(frames_of.get(video_id, mean) for video_id in video_ids))
-
-
-def _resized(folder: Path) -> Iterator[tuple[str, int]]:
-    for path in folder.glob("*.jsonl"):
-        for outcome in LedgerFile(path).read().values():
-            if outcome.status == "done":
-                yield outcome.video_id, outcome.num_frames
-
-
-def _extracted(folder: Path) -> Iterator[str]:
-    """Videos whose features are in sealed shards; those of open ones come when they are sealed."""
-    for path in shard_paths(folder):
-        index = open_shard(path).index
-        ids = index["video_id"][index["status"] == b"done"].tolist()
-        yield from (video_id.decode() for video_id in ids)
+def _frames(resized: NDArray[Any], video_ids: NDArray[Any], mean: float) -> float:
+    """Of these videos; one that is not in the ledger counts as the mean."""
+    known = resized["num_frames"][are_in(resized["video_id"], video_ids)]
+    return float(known.sum() + (len(video_ids) - len(known)) * mean)
 
 
 def _num_raw(folder: Path) -> int:

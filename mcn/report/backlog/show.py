@@ -11,7 +11,8 @@ from mcn.data.stores import Features
 from mcn.report.backlog.census import append_census, read_log, take_census
 from mcn.report.backlog.forecast import SECONDS_PER_DAY, backtest, forecast
 from mcn.report.backlog.plot import write_plot
-from mcn.report.backlog.table import backtest_table, progress_table
+from mcn.report.backlog.steps import Steps
+from mcn.report.backlog.table import backtest_table, outcomes_table, progress_table
 from mcn.root import Root
 
 SECONDS_BETWEEN_CENSUSES = 600.0
@@ -44,7 +45,8 @@ def show_progress(
     later = now + 7 * SECONDS_PER_DAY if until is None else _midnight(until)
     path = root.logs / "progress.jsonl"
     log = read_log(path)
-    census = take_census(root, features, at=now)
+    steps = Steps.read(root, features)
+    census, tallies = take_census(root, steps, at=now), steps.tallies()
     if log and now - log[-1].at < SECONDS_BETWEEN_CENSUSES:
         log[-1] = census
     else:
@@ -53,9 +55,14 @@ def show_progress(
     if is_json:
         ahead = forecast(log, at=later) if len(log) > 1 else {}
         said = {stage: asdict(one) for stage, one in ahead.items()}
-        print(json.dumps({"now": asdict(census), "until": later, "forecast": said}, indent=1))
+        whole = {"now": asdict(census), "until": later, "forecast": said}
+        outcomes = {step: asdict(tally) for step, tally in tallies.items()}
+        print(json.dumps(whole | {"steps": outcomes, "complaints": steps.complaints()}, indent=1))
         return
     console.print(progress_table(log, until=later))
+    console.print("", outcomes_table(tallies), sep="\n")
+    for complaint in steps.complaints():
+        console.print(complaint, style="yellow", soft_wrap=True, markup=False)
     if is_backtest:
         days = round((later - now) / SECONDS_PER_DAY)
         tests = {unit: backtest(log, days=days, unit=unit) for unit in UNITS}

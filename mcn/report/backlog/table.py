@@ -1,12 +1,14 @@
 """The week's table: what has passed each stage now, and what will have on a later day."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
 from mcn.report.backlog.census import STAGES, Census
 from mcn.report.backlog.forecast import Backtest, Forecast, forecast, seconds_until_done
+from mcn.report.backlog.steps import ORDER, Tally
 
 DAY = "%d %B"
 
@@ -38,6 +40,26 @@ def backtest_table(by_unit: Mapping[str, Mapping[str, Backtest]], *, days: float
         table.add_row(
             f"inside the 80 % interval, by {unit}",
             *("-" if share is None else f"{share:.0%}" for share in inside),
+        )
+    return table
+
+
+def outcomes_table(tallies: Mapping[str, Tally]) -> Table:
+    """A row for each step: what is done, what has failed in which class and why."""
+    table = Table("", "done", *ORDER, "quarantined", "tries", "reasons", box=None, pad_edge=False)
+    for column in table.columns[1:-1]:
+        column.justify = "right"
+    for step, tally in tallies.items():
+        reasons = Counter[str]()
+        for of_class in tally.failed.values():
+            reasons.update(of_class)
+        table.add_row(
+            step,
+            f"{tally.done:,}",
+            *(f"{sum(tally.failed.get(name, {}).values()):,}" for name in ORDER),
+            f"{tally.quarantined:,}",
+            f"{tally.attempts:,}",
+            ", ".join(f"{number:,} {reason}" for reason, number in reasons.most_common()),
         )
     return table
 

@@ -7,7 +7,7 @@ merge that is run again either carries on or finds that it is over.
 
 import os
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,13 +93,16 @@ def _digest(shards: list[SealedShard], videos_per_shard: int) -> str:
 def _group(shards: list[SealedShard], videos_per_shard: int) -> list[_Group]:
     """Shards made alike, each to the first others with which its videos are at most so many.
 
+    Two that have a record of the same video, which failed and was tried again, stay apart.
+
     No two groups would fit together, so a merged store has nothing left to merge.
     """
     alike: defaultdict[str, list[list[SealedShard]]] = defaultdict(list)
     for shard in shards:
         groups = alike[shard.label.fingerprint_digest]
         for group in groups:
-            if sum(len(other.index) for other in (*group, shard)) <= videos_per_shard:
+            size = sum(len(other.index) for other in (*group, shard))
+            if size <= videos_per_shard and len(_ids(*group, shard)) == size:
                 group.append(shard)
                 break
         else:
@@ -179,11 +182,15 @@ def _marks(folder: Path, groups: list[_Group]) -> list[Merged]:
     return list(marks.values())
 
 
-def _records(shards: list[SealedShard]) -> dict[bytes, tuple[Any, ...]]:
+def _ids(*shards: SealedShard) -> set[bytes]:
+    return {video_id for shard in shards for video_id in shard.index["video_id"].tolist()}
+
+
+def _records(shards: list[SealedShard]) -> Counter[tuple[Any, ...]]:
     """What indices say of every record but its place."""
-    fields = ["status", "reason", "completeness", "num_rows", "num_spans", "crc32c"]
-    return {
-        entry["video_id"]: (shard.label.fingerprint_digest, *(entry[name] for name in fields))
+    fields = ["video_id", "status", "reason", "completeness", "num_rows", "num_spans", "crc32c"]
+    return Counter(
+        (shard.label.fingerprint_digest, *(entry[name] for name in fields))
         for shard in shards
         for entry in shard.index
-    }
+    )

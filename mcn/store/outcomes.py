@@ -1,0 +1,71 @@
+"""What became of each video in the sealed shards of a folder: done in one, or failed in all."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+from numpy.typing import NDArray
+
+from mcn.store.shard import open_shard, shard_paths
+
+Ids = NDArray[Any]
+"""Of videos, as fixed-width strings of bytes."""
+
+
+class StoredFailure(NamedTuple):
+    """How a video has failed."""
+
+    reason: str
+    """In the last shard that has a record of it."""
+    num_records: int
+    """Number of shards in which it failed: it is tried again in shards of its own."""
+
+
+@dataclass(frozen=True)
+class StoreOutcomes:
+    """Each video once."""
+
+    done: Ids
+    """In UTF-8, sorted."""
+    failed: dict[str, StoredFailure]
+    unreadable: list[Path]
+    """Files that are no whole shard."""
+
+    @classmethod
+    def of(cls, folder: Path) -> "StoreOutcomes":
+        """Those of a folder; empty where there is none."""
+        done: list[Ids] = [np.empty(0, "S1")]
+        reasons: dict[bytes, bytes] = {}
+        num_records: Counter[bytes] = Counter()
+        unreadable = []
+        for path in shard_paths(folder):
+            try:
+                index = open_shard(path).index
+            except (OSError, ValueError):
+                unreadable.append(path)
+                continue
+            is_done = index["status"] == b"done"
+            done.append(index["video_id"][is_done])
+            failed = index[~is_done]
+            reasons.update(zip(failed["video_id"].tolist(), failed["reason"].tolist(), strict=True))
+            num_records.update(failed["video_id"].tolist())
+        done_ids = np.sort(np.concatenate(done))
+        is_superseded = are_in(np.array(list(reasons), "S"), done_ids).tolist()
+        failures = {
+            video_id.decode(): StoredFailure(reason.decode(), num_records[video_id])
+            for (video_id, reason), is_done in zip(reasons.items(), is_superseded, strict=True)
+            if not is_done
+        }
+        return cls(done_ids, failures, unreadable)
+
+
+def are_in(ids: Ids, ordered: Ids) -> Bool[np.ndarray, " ids"]:
+    """Which of the ids are among those that are sorted; a third of the time that sets take."""
+    if not len(ordered):
+        return np.zeros(len(ids), np.bool_)
+    places = np.searchsorted(ordered, ids)
+    found: Bool[np.ndarray, " ids"] = ordered[np.minimum(places, len(ordered) - 1)] == ids
+    return found
