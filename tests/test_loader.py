@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_readers_end_with_the_block_also_in_the_middle_of_the_steps(
 
 def in_a_group_of_its_own(
     work: Callable[[TrainingBatches, Connection], None], batches: TrainingBatches
-) -> tuple[multiprocessing.Process, Connection]:
+) -> tuple[BaseProcess, Connection]:
     """A process that reads with others, as a job does: signals may be sent to all of them."""
     here, there = multiprocessing.Pipe()
 
@@ -87,6 +88,7 @@ def test_readers_do_not_hear_the_signals_that_ask_to_stop(
 ) -> None:
     process, told = in_a_group_of_its_own(read_through_signals, batches)
     assert told.recv() == "reading"
+    assert process.pid is not None
     os.killpg(process.pid, number)
     assert told.recv() == [batches[step].video_ids for step in STEPS[1:]]
     process.join()
