@@ -24,6 +24,7 @@ from mcn.store.upkeep.journal_repair import repair_journal
 from mcn.store.upkeep.merge import merge_store
 from mcn.store.upkeep.repair import broken_path, repair_shard, shards_to_look_at
 from mcn.store.verify import verify_shard
+from mcn.store.word_table import table_problems, word_tables
 
 MOST_PROBLEMS_SHOWN = 3
 
@@ -110,7 +111,11 @@ def verify(shards: Shards) -> None:
         print("  if it stays so, `python jobs/store.py repair` rescues what is sound, and then")
         print("  `python jobs/extract.py` makes what is missing")
     print(f"{len(sealed) - len(broken)} of {len(sealed)} sealed shards are sound")
-    if broken:
+    tables = {table for path in sealed for table in word_tables(path.parent.parent)}
+    problems_of_words = [problem for table in sorted(tables) for problem in table_problems(table)]
+    for problem in problems_of_words:
+        print(f"BROKEN {problem}; remove the folder, and `python jobs/extract.py` makes it")
+    if broken or problems_of_words:
         sys.exit(1)
 
 

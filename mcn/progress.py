@@ -19,8 +19,8 @@ class Progress:
     """Counts what is done of a known total and shows it; any thread may advance it.
 
     Where a file is given, the counts are also there for other processes to read: a JSON value with
-    `label`, `unit`, `done`, `total`, `frames`, `skipped` and the seconds since 1970 at which it was
-    `started_at` and `updated_at`, replaced every few seconds.
+    `label`, `unit`, `done`, `total`, `frames`, `skipped`, `note` and the seconds since 1970 at
+    which it was `started_at` and `updated_at`, replaced every few seconds.
     """
 
     def __init__(
@@ -38,6 +38,8 @@ class Progress:
         self.done = 0
         self.skipped = 0
         self.frames = 0
+        self.note = ""
+        """Shown behind the rate, and in the file."""
         self.file = file
         self._lock = threading.Lock()
         self._printed = -1
@@ -96,7 +98,8 @@ class Progress:
     def _rate(self) -> str:
         elapsed = time.monotonic() - self._started
         done = self.done - self.skipped
-        return f"{done / elapsed:.1f} {self.unit}/s" if elapsed > 0 and done else ""
+        rate = f"{done / elapsed:.1f} {self.unit}/s" if elapsed > 0 and done else ""
+        return f"{rate}, {self.note}" if rate and self.note else rate
 
     def _print_line(self) -> None:
         self._last_line = time.monotonic()
@@ -124,6 +127,7 @@ class Progress:
             "skipped": self.skipped,
             "started_at": self._started_at,
             "updated_at": time.time(),
+            "note": self.note,
         }
         aside = self.file.with_name(f"{self.file.name}.{os.getpid()}.tmp")
         aside.write_text(json.dumps(counts) + "\n")

@@ -1,6 +1,7 @@
 """Where this process runs: what SLURM says in the environment, and what a task is told there."""
 
 import os
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,10 @@ class Place:
     rank: int
     local_rank: int
     num_ranks: int
+    num_local_ranks: int = 1
+    """Of these, those on this node."""
+    cpus: int | None = None
+    """Processors of this process; None where nobody says."""
 
     @property
     def owner(self) -> str:
@@ -78,4 +83,17 @@ class Place:
             rank=int(env.get("SLURM_PROCID", 0)),
             local_rank=int(env.get("SLURM_LOCALID", 0)),
             num_ranks=int(env.get("SLURM_NTASKS", 1)),
+            num_local_ranks=_on_node(
+                env.get("SLURM_STEP_TASKS_PER_NODE", "1"), int(env.get("SLURM_NODEID", 0))
+            ),
+            cpus=int(env["SLURM_CPUS_PER_TASK"]) if "SLURM_CPUS_PER_TASK" in env else None,
         )
+
+
+def _on_node(counts: str, node: int) -> int:
+    """The count of one node, of those of all as SLURM writes them: `4(x2),3` is 4, 4 and 3."""
+    for count, repeated in re.findall(r"(\d+)(?:\(x(\d+)\))?", counts):
+        node -= int(repeated or 1)
+        if node < 0:
+            return int(count)
+    raise ValueError(f"{counts!r} has no node {node}")

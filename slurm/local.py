@@ -52,6 +52,7 @@ def _run_rank(work: Callable[[], None], rank: int, num_ranks: int, port: str) ->
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(num_ranks),
+        "LOCAL_WORLD_SIZE": str(num_ranks),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
     }

@@ -42,6 +42,7 @@ def meet(folder: Path, place: Place) -> dict[str, str]:
         "RANK": str(place.rank),
         "LOCAL_RANK": str(place.local_rank),
         "WORLD_SIZE": str(place.num_ranks),
+        "LOCAL_WORLD_SIZE": str(place.num_local_ranks),
         "MASTER_ADDR": address,
         "MASTER_PORT": str(port),
     }

@@ -67,7 +67,8 @@ class _Keeper:
             self.told.wait(random.Random(place.job_id).uniform(0, manifest.jitter_seconds))
         task = Task(self.index, place.owner, self.submission.progress(self.index))
         ranks = meet(self.submission.path / "rendezvous", place)
-        environment = os.environ | manifest.environment | task.to_environment() | ranks
+        cpus = {"CPUS_PER_RANK": str(place.cpus)} if place.cpus else {}
+        environment = os.environ | manifest.environment | task.to_environment() | ranks | cpus
         with self.submission.log(self.index, rank=place.rank).open("ab", buffering=0) as log:
             log.write(self._headline().encode())
             if self.told.is_set():

@@ -12,6 +12,7 @@ from mcn.training.distributed import (
     any_rank,
     gather,
     gather_lines,
+    num_local_ranks,
     process_group,
     sum_over_ranks,
 )
@@ -55,6 +56,7 @@ def run_rank(results: Path) -> None:
             "answers": answers,
             "total": total,
             "lines": lines + nothing,
+            "local": num_local_ranks(),
         },
         results / f"{rank}.pt",
     )
@@ -71,6 +73,7 @@ def test_two_ranks_compute_the_gradient_of_one(tmp_path: Path) -> None:
         assert result["empty"].tolist() == [[1.0, 1.0]]
         assert result["answers"] == [True, False]
         assert result["total"].tolist() == [2.0, 1.0]
+        assert result["local"] == 2
         assert result["lines"] == ["from 0", "\u2028a", "from 1"]
 
 

@@ -89,10 +89,10 @@ class ClipReader:
         if not ranges:
             return words
         num_rows = self.stores["text"].spans(video_id)["num_rows"]
-        places = np.concatenate(([0], np.cumsum(num_rows)))[np.asarray(ranges)]
+        places = np.append(0, np.cumsum(num_rows))[np.asarray(ranges)]
         begin, end = int(places.min()), int(places.max())
         numbers = self.stores["text"].read(video_id, begin, end)[:, 0]
-        if (numbers >= self.words.num_words).any():
+        if len(numbers) and numbers.max() >= self.words.num_words:
             raise ValueError(
                 f"video {video_id!r} in {self.stores['text'].folder} has words that are not in "
                 f"{self.words.folder}"
@@ -138,26 +138,28 @@ class ClipReader:
         self, source: Source, video_id: str, start_seconds: Seconds, end_seconds: Seconds
     ) -> ClipRows:
         store = self.stores[source]
-        pooled = lacking(len(start_seconds), store.dim)
         if video_id not in store or store.rows_per_second is None:
-            return pooled
+            return lacking(len(start_seconds), store.dim)
         ranges = self._ranges(source, video_id, start_seconds, end_seconds)
         has = ranges[:, 0] < ranges[:, 1]
-        if not has.any():
-            return pooled
-        held = ranges[has]
-        begin, end = int(held[:, 0].min()), int(held[:, 1].max())
+        if has.all() and len(has):
+            return ClipRows(self._pool(source, video_id, ranges), has)
+        pooled = lacking(len(has), store.dim)
+        if has.any():
+            held = self._pool(source, video_id, ranges[has])
+            pooled = ClipRows(np.zeros((len(has), store.dim), held.dtype), has)
+            pooled.rows[has] = held
+        return pooled
+
+    def _pool(
+        self, source: Source, video_id: str, ranges: Int64[np.ndarray, "clips 2"]
+    ) -> Float[np.ndarray, "clips dim"]:
+        begin, end = int(ranges[:, 0].min()), int(ranges[:, 1].max())
         # One read, gaps included: a disk or a server takes longer over many than over more bytes.
-        stored = store.read(video_id, begin, end, empty=self._stored.array)
+        rows = self.stores[source].read(video_id, begin, end, empty=self._stored.array)
         if source == "audio":
-            rows = pool_mean(stored, held - begin, self._widened)
-        else:
-            rows = pool_max(stored, held - begin)
-        if has.all():
-            return ClipRows(rows, has)
-        spread = np.zeros((len(has), store.dim), rows.dtype)
-        spread[has] = rows
-        return ClipRows(spread, has)
+            return pool_mean(rows, ranges - begin, self._widened)
+        return pool_max(rows, ranges - begin)
 
     def _ranges(
         self, source: Source, video_id: str, start_seconds: Seconds, end_seconds: Seconds

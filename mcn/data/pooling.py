@@ -46,11 +46,23 @@ def pool_mean(
     counts = ranges[:, 1] - ranges[:, 0]
     starts = np.cumsum(counts) - counts
     members = np.arange(counts.sum()) + np.repeat(ranges[:, 0] - starts, counts)
-    widened = torch.from_numpy(scratch.array(rows.shape, np.float32))
-    widened.copy_(torch.from_numpy(rows))  # twenty times as fast as NumPy widens half precision
+    stored, widened = (
+        torch.from_numpy(rows),
+        torch.from_numpy(scratch.array(rows.shape, np.float32)),
+    )
+    for first, stop in _union(ranges).tolist():
+        widened[first:stop] = stored[first:stop]  # twenty times as fast as NumPy widens
     sums = F.embedding_bag(torch.from_numpy(members), widened, torch.from_numpy(starts), mode="sum")
     pooled: np.ndarray = sums.numpy() / counts[:, None].astype(np.float32)
     return pooled
+
+
+def _union(ranges: Int64[np.ndarray, "clips 2"]) -> Int64[np.ndarray, "runs 2"]:
+    """Ranges that hold what these hold, in order, none touching the next."""
+    order = ranges[:, 0].argsort(kind="stable")
+    firsts, reached = ranges[order, 0], np.maximum.accumulate(ranges[order, 1])
+    is_first = np.append(True, firsts[1:] > reached[:-1])
+    return np.stack((firsts[is_first], reached[np.append(is_first[1:], True)]), axis=1)
 
 
 def _in_order(bits: Int16[np.ndarray, "rows dim"]) -> Int16[np.ndarray, "rows dim"]:

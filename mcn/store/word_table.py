@@ -120,6 +120,19 @@ class WordTable:
         return self.vectors()
 
 
+def word_tables(store: Path) -> list[Path]:
+    """The folders of all tables below `store/`."""
+    return sorted(path.parent for path in (store / WORDS).glob(f"*/{ABOUT}"))
+
+
+def table_problems(folder: Path) -> list[str]:
+    """What is wrong with a table, a sentence each; reads every byte, and does not raise."""
+    try:
+        return WordTable.open(folder).problems()
+    except (OSError, ValueError) as error:
+        return [str(error)]
+
+
 def table_folder(store: Path, source_sha256: str) -> Path:
     """Where the table of a file of word vectors is, below `store/`."""
     return store / WORDS / source_sha256[:_HASH_DIGITS]

@@ -161,8 +161,10 @@ class Runtime:
     device: Literal["auto", "cuda", "cpu"] = "auto"
     """What each process trains on; auto is a GPU where torch sees one. Processes on GPUs speak by
     NCCL, those on processors by gloo."""
-    loader_workers: int = 0
-    """Processes that read batches ahead, for each rank; 0 reads between the steps."""
+    loader_workers: int | None = None
+    """Processes that read batches ahead, for each rank; 0 reads between the steps. By default one
+    for each CPU of the rank but the one that trains, at most 4, and no more than shared memory
+    has room for."""
     checkpoint_every_minutes: float = 10.0
     """The most work that a kill can cost; each rank-0 step also looks at the clock."""
     checkpoint_every_steps: int | None = None

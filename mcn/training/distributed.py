@@ -1,7 +1,7 @@
-"""One process per GPU, in the words of torchrun: RANK, WORLD_SIZE, LOCAL_RANK.
+"""One process per GPU, in the words of torchrun: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE.
 
 Whoever starts the processes sets these; without them there is one process, and every function
-here does what one process needs.
+here does what one process needs. CPUS_PER_RANK may say how many processors each of them has.
 """
 
 import os
@@ -23,6 +23,17 @@ def rank() -> int:
 def world_size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def num_local_ranks() -> int:
+    """How many of the processes are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+
+
+def cpus_of_rank() -> int:
+    """Processors of this process: as it was told, else its share of those that it may use."""
+    told = os.environ.get("CPUS_PER_RANK")
+    return int(told) if told else max(1, len(os.sched_getaffinity(0)) // num_local_ranks())
 
 
 @contextmanager

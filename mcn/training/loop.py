@@ -2,16 +2,13 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from mcn.data.batches import ClipBatch
 from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.stores import Stores
 from mcn.data.training_batches import Sampling, TrainingBatches
@@ -21,10 +18,12 @@ from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mcn.training.config import Runtime, TrainConfig
 from mcn.training.distributed import any_rank, process_group, rank, world_size
 from mcn.training.guard import Guard
+from mcn.training.loader import default_workers, read_ahead
 from mcn.training.model import load_davenet, new_model
 from mcn.training.run_folder import MetricsLog, RunFolder
 from mcn.training.stage import StageTrainer
 from mcn.training.statistics import set_input_statistics
+from mcn.training.waiting import WaitingForData
 
 
 def train(
@@ -132,9 +131,15 @@ class _Loop:
                 is_shown=rank() == 0,
                 file=progress_file if rank() == 0 else None,
             ) as progress,
+            read_ahead(
+                self.batches,
+                range(self.step, self.num_steps),
+                workers=self._workers(),
+                device=self.device,
+            ) as batches,
         ):
             progress.skip(self.step)
-            batches = self._load_batches()
+            waiting = WaitingForData(progress)
             stage_end = 0
             for index, objective in enumerate(self.config.stage.value):
                 stage_start, stage_end = stage_end, stage_end + self.stage_lengths[index]
@@ -145,10 +150,12 @@ class _Loop:
                 if saved is not None and saved.meta["stage"] == index:
                     trainer.load_state(saved.part("optimizer"), saved.part("clustering"))
                 while self.step < stage_end:
-                    batch = next(batches)
+                    with waiting:
+                        batch = next(batches)
                     result = trainer.step(batch, self.step - stage_start)
                     guard.look(batch, result, step=self.step, stage=index)
                     log.write(self.step, index, self.step // self.batches.steps_per_epoch, result)
+                    log.write_waiting(self.step, waiting.share)
                     self.step += 1
                     progress.advance()
                     is_stopping = any_rank(self.stop.is_set, self.device)
@@ -174,19 +181,9 @@ class _Loop:
         torch.set_rng_state(saved.tensors["random_state"])
         self.step = saved.meta["step"]
 
-    def _load_batches(self) -> Iterator[ClipBatch]:
-        workers = self.runtime.loader_workers
-        return iter(
-            DataLoader(
-                self.batches,
-                sampler=range(self.step, self.num_steps),
-                batch_size=None,
-                num_workers=workers,
-                pin_memory=self.device.type == "cuda",
-                # Its own: by default the loader draws from the random state that is saved.
-                generator=torch.Generator(),
-            )
-        )
+    def _workers(self) -> int:
+        asked = self.runtime.loader_workers
+        return default_workers(self.batches) if asked is None else asked
 
     def _is_due(self) -> bool:
         every = self.runtime.checkpoint_every_steps

@@ -83,6 +83,14 @@ class MetricsLog:
         for name, value in measured.items():
             self._tensorboard.add_scalar(name, value, global_step=step)
 
+    def write_waiting(self, step: int, share: float) -> None:
+        """Show TensorBoard how much of a step was spent waiting for its batch.
+
+        Not among the metrics, which are the same however often a run was interrupted.
+        """
+        if self._is_writer:
+            self._tensorboard.add_scalar("time/waiting_for_data", share, global_step=step)
+
     def __exit__(self, *exception: object) -> None:
         if self._is_writer:
             self._file.close()

@@ -1,0 +1,162 @@
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+import torch
+
+from mcn.data.clip_reader import ClipReader
+from mcn.data.stores import open_stores
+from mcn.data.training_batches import TrainingBatches
+from mcn.progress import Progress
+from mcn.stop import STOP_SIGNALS, stop_on_signal
+from mcn.training.distributed import cpus_of_rank
+from mcn.training.loader import MOST_WORKERS, default_workers, read_ahead
+from mcn.training.waiting import WaitingForData
+from tests.stores import FEATURES, write_stores
+from tests.test_training_batches import SAMPLING
+
+CPU = torch.device("cpu")
+STEPS = range(3, 40)
+
+
+@pytest.fixture(scope="module")
+def batches(tmp_path_factory: pytest.TempPathFactory) -> TrainingBatches:
+    folder = tmp_path_factory.mktemp("store")
+    write_stores(folder, num_videos=12, clips_per_video=4)
+    return TrainingBatches(ClipReader(open_stores(folder, FEATURES)), SAMPLING)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_batches_come_in_the_order_of_their_steps(batches: TrainingBatches, workers: int) -> None:
+    with read_ahead(batches, STEPS, workers=workers, device=CPU) as read:
+        for step in STEPS:
+            batch, expected = next(read), batches[step]
+            assert batch.video_ids == expected.video_ids
+            assert batch.video.equal(expected.video) and batch.words.equal(expected.words)
+
+
+def test_readers_end_with_the_block_also_in_the_middle_of_the_steps(
+    batches: TrainingBatches,
+) -> None:
+    state = torch.get_rng_state()
+    with read_ahead(batches, STEPS, workers=2, device=CPU) as read:
+        next(read)
+        readers = multiprocessing.active_children()
+        assert len(readers) == 2
+    assert not any(reader.is_alive() for reader in readers)
+    assert torch.get_rng_state().equal(state)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+
+
+def in_a_group_of_its_own(
+    work: Callable[[TrainingBatches, Connection], None], batches: TrainingBatches
+) -> tuple[BaseProcess, Connection]:
+    """A process that reads with others, as a job does: signals may be sent to all of them."""
+    here, there = multiprocessing.Pipe()
+
+    def begin() -> None:
+        os.setsid()
+        work(batches, there)
+        os._exit(0)
+
+    process = multiprocessing.get_context("fork").Process(target=begin)
+    process.start()
+    there.close()
+    return process, here
+
+
+def read_through_signals(batches: TrainingBatches, told: Connection) -> None:
+    with stop_on_signal() as stop, read_ahead(batches, STEPS, workers=2, device=CPU) as read:
+        next(read)
+        told.send("reading")
+        while not stop.is_set:
+            time.sleep(0.01)
+        time.sleep(0.2)  # for the readers to die, if they do
+        told.send([next(read).video_ids for _ in STEPS[1:]])
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_readers_do_not_hear_the_signals_that_ask_to_stop(
+    batches: TrainingBatches, number: signal.Signals
+) -> None:
+    process, told = in_a_group_of_its_own(read_through_signals, batches)
+    assert told.recv() == "reading"
+    assert process.pid is not None
+    os.killpg(process.pid, number)
+    assert told.recv() == [batches[step].video_ids for step in STEPS[1:]]
+    process.join()
+    assert process.exitcode == 0
+
+
+def read_for_ever(batches: TrainingBatches, told: Connection) -> None:
+    with read_ahead(batches, STEPS, workers=2, device=CPU) as read:
+        next(read)
+        told.send([reader.pid for reader in multiprocessing.active_children()])
+        time.sleep(60)
+
+
+def test_readers_do_not_outlive_the_process_that_trains(batches: TrainingBatches) -> None:
+    process, told = in_a_group_of_its_own(read_for_ever, batches)
+    readers = told.recv()
+    assert len(readers) == 2
+    process.kill()
+    process.join()
+    deadline = time.monotonic() + 2
+    while any(is_running(reader) for reader in readers):
+        assert time.monotonic() < deadline, "readers are left"
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_rank_has_the_processors_it_is_told_of_else_its_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CPUS_PER_RANK", raising=False)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    allowed = len(os.sched_getaffinity(0))
+    assert cpus_of_rank() == allowed
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert cpus_of_rank() == max(1, allowed // 2)
+    monkeypatch.setenv("CPUS_PER_RANK", "7")
+    assert cpus_of_rank() == 7
+
+
+@pytest.mark.parametrize("cpus, workers", [(1, 0), (2, 1), (4, 3), (64, MOST_WORKERS)])
+def test_every_processor_reads_but_the_one_that_trains(
+    batches: TrainingBatches, monkeypatch: pytest.MonkeyPatch, cpus: int, workers: int
+) -> None:
+    monkeypatch.setenv("CPUS_PER_RANK", str(cpus))
+    assert default_workers(batches) == workers
+
+
+def test_nobody_reads_ahead_more_than_shared_memory_holds(
+    batches: TrainingBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CPUS_PER_RANK", "8")
+    huge = replace(SAMPLING, batch_size=10**12)
+    assert default_workers(TrainingBatches(batches.reader, huge)) == 0
+
+
+def test_the_wait_for_data_is_a_share_of_all_time() -> None:
+    with Progress("train", total=9, unit="steps", is_shown=False) as progress:
+        waiting = WaitingForData(progress)
+        for _ in range(8):
+            with waiting:
+                time.sleep(0.01)
+            time.sleep(0.03)
+    assert 0.15 < waiting.share < 0.35
+    assert progress.note == f"waits {waiting.share:.1%} for data"
