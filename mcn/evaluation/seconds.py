@@ -17,9 +17,9 @@ from jaxtyping import Float
 
 from mcn.data.batches import Clip
 from mcn.data.clip_reader import ClipReader
+from mcn.evaluation.published import Space
 from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_clips, words_of_lines
 from mcn.modality import Modality
-from mcn.models.mcn import Mcn
 
 AUDIO_SECONDS = 8.0
 
@@ -55,7 +55,7 @@ def read_seconds(reader: ClipReader, video_id: str) -> list[Clip]:
 
 
 def embed_lines(
-    model: Mcn, reader: ClipReader, text_id: str, num_lines: int, *, max_words: int
+    model: Space, reader: ClipReader, text_id: str, num_lines: int, *, max_words: int
 ) -> ClipEmbeddings:
     """Embed each line of a text of the store, as captions are."""
     clips = [
@@ -66,7 +66,7 @@ def embed_lines(
 
 
 def score_seconds(
-    model: Mcn, reader: ClipReader, video_id: str, lines: ClipEmbeddings, *, max_words: int
+    model: Space, reader: ClipReader, video_id: str, lines: ClipEmbeddings, *, max_words: int
 ) -> Mapping[str, Float[np.ndarray, "seconds lines"]]:
     """Sum of the products of each second with each line, by what lines are compared with.
 

@@ -13,6 +13,7 @@ from mcn.data.captions import Captions
 from mcn.data.clip_form import ClipForm
 from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import Stores
+from mcn.evaluation.published import PublishedSpace, Space
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Mcn, McnDims
 from mcn.training.checkpoint import Checkpoint
@@ -82,14 +83,27 @@ def load_model(checkpoint: Checkpoint) -> Mcn:
     return model.eval()
 
 
-def evaluated_form(model: Mcn, most_frames: int = MOST_SPECTROGRAM_FRAMES) -> ClipForm:
-    """The form in which a model takes clips, of which it hears more than in training."""
+def evaluated_reader(model: Space, stores: Stores, most_frames: int) -> ClipReader:
+    """Reads clips in the form in which a model takes them, but hears more of them.
+
+    Args:
+        model: Whose form it is.
+        stores: Features of a benchmark.
+        most_frames: Of a spectrogram, if it takes those.
+
+    Raises:
+        ValueError: The features are not what the model takes.
+    """
     is_pooled = model.form.spectrogram_frames is None
-    return replace(model.form, spectrogram_frames=None if is_pooled else most_frames)
+    form = replace(model.form, spectrogram_frames=None if is_pooled else most_frames)
+    reader = ClipReader(stores, form)
+    if isinstance(model, PublishedSpace):
+        model.check(stores, reader.dims["video"])
+    return reader
 
 
 def embed_benchmark(
-    model: Mcn,
+    model: Space,
     stores: Stores,
     *,
     max_words: int,
@@ -106,14 +120,14 @@ def embed_benchmark(
     Raises:
         ValueError: The text store holds other sentences than the annotation.
     """
-    reader = ClipReader(stores, evaluated_form(model))
+    reader = evaluated_reader(model, stores, MOST_SPECTROGRAM_FRAMES)
     clips = _clips_of_store(reader) if sentences is None else _clips_of(sentences, reader)
     return embed_clips(model, clips, reader, max_words=max_words)
 
 
 @torch.inference_mode()
 def embed_clips(
-    model: Mcn,
+    model: Space,
     clips: list[Clip],
     reader: ClipReader,
     *,
