@@ -26,8 +26,9 @@ def audio_end(start_seconds: float, end_seconds: float, window: AudioWindow) -> 
 def lose_sound_at_start(clip: Clip) -> Clip:
     """As published, a clip that begins with its file has sound, but the same as any other such.
 
-    The published network hears the loudest noise there. Of stored features nobody can tell what
-    it makes of that; a row of zeros stands for it.
+    The published network hears the loudest noise there, 0 dB throughout, and so does one that is
+    trained on spectrograms. Of stored features nobody can tell what it makes of that; a row of
+    zeros stands for it.
     """
     if clip.audio is None or clip.start_seconds >= PUBLISHED_LEAST_START_SECONDS:
         return clip
