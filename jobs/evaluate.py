@@ -15,7 +15,7 @@ from jobs.command import run_command
 from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.data.stores import Features, open_stores
-from mcn.evaluation.evaluate import BenchmarkData, evaluate_run, file_sha256
+from mcn.evaluation.evaluate import BenchmarkData, evaluate_published, evaluate_run, file_sha256
 from mcn.evaluation.localize import StepBenchmark
 from mcn.evaluation.results import MissingAudio, RunResults, read_results
 from mcn.evaluation.step_benchmarks import read_step_videos
@@ -43,7 +43,11 @@ class Arguments:
     root: Path | None = None
     """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
     runs: tuple[str, ...] = ()
-    """Folders below runs/; by default all that are trained."""
+    """Folders below runs/; by default all that are trained, or none where --published is given."""
+    published: tuple[Path, ...] = ()
+    """Published checkpoints to evaluate beside the runs, of MCN or AVLnet-Text-Tri. They take what
+    they were published with: 2-D and 3-D features, and log-mel spectrograms (--video-3d NAME
+    --audio audio-logmel)."""
     missing_audio: MissingAudio = "miss"
     """What becomes of clips without audio: miss counts them as never found by audio, as published;
     leave-out evaluates without them, so that there are fewer clips to choose from."""
@@ -54,31 +58,50 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Evaluate, print the table, write the page."""
     root = Root.resolve(arguments.root)
-    names = arguments.runs or sorted(path.name for path in root.runs.glob("*") if path.is_dir())
+    names = arguments.runs
+    if not names and not arguments.published:
+        names = tuple(sorted(path.name for path in root.runs.glob("*") if path.is_dir()))
     runs = [RunFolder(root.runs / name) for name in names]
     trained = [run for run in runs if run.final.exists()]
     if arguments.runs:
         for run in runs:
             if run not in trained:
                 print(f"{run.path.name} is not trained yet, and left out")
-    if not trained:
+    if not trained and not arguments.published:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
     benchmarks = _benchmarks(root, arguments.features)
     step_benchmarks = _step_benchmarks(root, arguments.features)
     results = []
-    with Progress("evaluate", total=len(trained), unit="runs") as progress:
+    num_models = len(trained) + len(arguments.published)
+    with Progress("evaluate", total=num_models, unit="runs") as progress:
         for run in trained:
             results.append(_results(run, benchmarks, step_benchmarks, arguments.missing_audio))
             progress.advance()
+        for path in arguments.published:
+            results.append(
+                evaluate_published(
+                    path, benchmarks, step_benchmarks, missing_audio=arguments.missing_audio
+                )
+            )
+            progress.advance()
+    metrics = [*(read_metrics(run.metrics) for run in trained), *([] for _ in arguments.published)]
     content = ReportContent(
         title="Zero-shot text-to-video retrieval",
         about=ABOUT,
         runs=[
-            Run(results=result, metrics=read_metrics(run.metrics))
-            for run, result in zip(trained, results, strict=True)
+            Run(results=result, metrics=rows) for result, rows in zip(results, metrics, strict=True)
         ],
         skipped=skipped_videos(root, arguments.features),
-        provenance=provenance(root, arguments.features, trained),
+        provenance={
+            **provenance(root, arguments.features, trained),
+            **{
+                f"published {result.run}": {
+                    "model": result.stage,
+                    "SHA-256": result.checkpoint_sha256,
+                }
+                for result in results[len(trained) :]
+            },
+        },
         frame=lambda benchmark, video_id, seconds: frame_jpeg(
             root.benchmark(benchmark).resized / f"{video_id}.mp4", seconds
         ),

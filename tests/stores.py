@@ -21,6 +21,11 @@ WORDS_PER_CLIP = 3
 FEATURES = Features()
 
 
+def ids_of_stores(num_videos: int, seed: int = 0) -> list[str]:
+    """The videos of `write_stores`."""
+    return [f"video{seed}-{index:03d}" for index in range(num_videos)]
+
+
 def write_stores(
     folder: Path, *, num_videos: int = 24, clips_per_video: int = 5, seed: int = 0
 ) -> None:
@@ -31,7 +36,7 @@ def write_stores(
     projections = np.random.default_rng(99)
     into = {modality: projections.normal(size=(4, dim)) for modality, dim in DIMS.items()}
     generator = np.random.default_rng(seed)
-    ids = [f"video{seed}-{index:03d}" for index in range(num_videos)]
+    ids = ids_of_stores(num_videos, seed)
     latents = {video_id: generator.normal(size=(clips_per_video, 4)) for video_id in ids}
 
     def rows(video_id: str, modality: Modality, per_clip: int) -> NDArray[np.float16]:
@@ -99,14 +104,9 @@ def _record(video_id: str, rows: NDArray[Any] | None, dim: int, rate: float | No
 SPECTROGRAMS = Features(audio="audio-logmel")
 
 
-def write_spectrograms(
-    folder: Path, *, num_videos: int, clips_per_video: int = 5, seed: int = 0
-) -> None:
-    """Log-mel spectrograms of the videos of `write_stores`, a tone for each clip; none of the
-    last.
-    """
-    generator = np.random.default_rng(seed)
-    ids = [f"video{seed}-{index:03d}" for index in range(num_videos)]
+def write_spectrograms(folder: Path, ids: list[str], *, clips_per_video: int = 5) -> None:
+    """Log-mel spectrograms of videos of `write_stores`, a tone for each clip; none of the last."""
+    generator = np.random.default_rng(6)
     spectrograms = {}
     for video_id in ids[:-1]:
         rows = generator.uniform(-80, -60, (clips_per_video * SECONDS_PER_CLIP * 100 + 1, 40))
@@ -120,13 +120,13 @@ MOTION = Features(video_3d="video-motion")
 MOTION_DIM = 6
 
 
-def write_motion(folder: Path, *, ids: list[str], without: set[str], seconds: int = 20) -> None:
-    """3-D features at three rows in two seconds, of all these videos but some."""
+def write_motion(folder: Path, ids: list[str], *, without: str = "", seconds: int = 20) -> None:
+    """3-D features at three rows in two seconds, of all these videos but one."""
     generator = np.random.default_rng(5)
     rows = {
         video_id: generator.normal(size=(seconds * 3 // 2, MOTION_DIM)).astype(np.float16)
         for video_id in ids
-        if video_id not in without
+        if video_id != without
     }
     assert MOTION.video_3d is not None
     _write(folder, MOTION.video_3d, ids, rows, rate=1.5)

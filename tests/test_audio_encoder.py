@@ -146,3 +146,17 @@ def test_at_rest_a_clip_is_the_same_alone_and_among_many(padding: AudioPadding) 
     for clip in (0, 33, 66, 69):
         alone, _ = encoder(batch_of([mels[clip]], form))
         torch.testing.assert_close(together[clip], alone[0])
+
+
+def test_products_in_half_precision_give_nearly_the_same() -> None:
+    encoder = SpectrogramEncoder("resdavenet", FORM, embedding_dim=4)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    batch = batch_of([*spectrograms(40, 20, 96)], FORM)
+    exact = encoder(batch)[1]
+    encoder.load_state_dict(before)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        embeddings, features = encoder(batch)
+    assert torch.nn.functional.cosine_similarity(features.float(), exact).min() > 0.99
+    embeddings.sum().backward()
+    gradients = [p.grad for p in encoder.parameters() if p.requires_grad]
+    assert all(g is not None and g.isfinite().all() for g in gradients)

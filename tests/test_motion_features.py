@@ -22,15 +22,22 @@ from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder, read_metrics
 from tests.configs import SMALL
 from tests.published_runs import SAMPLING
-from tests.stores import DIMS, FEATURES, MOTION, MOTION_DIM, write_motion, write_stores
+from tests.stores import (
+    DIMS,
+    FEATURES,
+    MOTION,
+    MOTION_DIM,
+    ids_of_stores,
+    write_motion,
+    write_stores,
+)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("root") / "store"
     write_stores(store, num_videos=12)
-    ids = [f"video0-{number:03d}" for number in range(12)]
-    write_motion(store, ids=ids, without={"video0-003"})
+    write_motion(store, ids_of_stores(12), without="video0-003")
     return store
 
 

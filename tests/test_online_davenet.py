@@ -21,7 +21,7 @@ from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
 from mcn.evaluation.seconds import AUDIO_SECONDS, MOST_SPECTROGRAM_FRAMES, read_seconds
-from mcn.evaluation.zero_shot import embed_benchmark, evaluated_form, load_model
+from mcn.evaluation.zero_shot import embed_benchmark, evaluated_reader, load_model
 from mcn.models.davenet import Davenet, ResDavenet
 from mcn.models.published import AvlNet
 from mcn.objectives import Stage
@@ -35,7 +35,7 @@ from mcn.training.run_folder import RunFolder, read_metrics
 from mcn.training.stage import StageTrainer
 from slurm.local import run_ranks
 from tests.published_runs import SAMPLING
-from tests.stores import SPECTROGRAMS, write_spectrograms, write_stores
+from tests.stores import SPECTROGRAMS, ids_of_stores, write_spectrograms, write_stores
 
 CONFIG = TrainConfig(
     stage=Stage.AV_T,
@@ -59,7 +59,7 @@ NUM_VIDEOS = 7
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("root") / "store"
     write_stores(store, num_videos=NUM_VIDEOS)
-    write_spectrograms(store, num_videos=NUM_VIDEOS)
+    write_spectrograms(store, ids_of_stores(NUM_VIDEOS))
     return store
 
 
@@ -225,7 +225,7 @@ def test_evaluation_hears_a_clip_to_its_end_by_the_davenet_of_the_checkpoint(
 def test_a_second_is_heard_by_the_frames_around_it(store: Path, undisturbed: RunFolder) -> None:
     model = load_model(load_checkpoint(undisturbed.final))
     stores = open_stores(store, SPECTROGRAMS)
-    reader = ClipReader(stores, evaluated_form(model, MOST_SPECTROGRAM_FRAMES))
+    reader = evaluated_reader(model, stores, MOST_SPECTROGRAM_FRAMES)
     seconds = read_seconds(reader, "video0-001")
     rows = stores["audio"].read("video0-001")
     heard = list(seconds.audio)[10]

@@ -25,7 +25,7 @@ from mcn.stop import StopRequest
 from mcn.store.reader import FeatureStore
 from mcn.store.writer import ShardWriter
 from tests.published_runs import SAMPLING
-from tests.stores import FEATURES, SPECTROGRAMS, write_spectrograms, write_stores
+from tests.stores import FEATURES, SPECTROGRAMS, ids_of_stores, write_spectrograms, write_stores
 from tests.videos import write_video
 
 FORM = ClipForm(spectrogram_frames=500)
@@ -108,7 +108,7 @@ def test_a_spectrogram_takes_less_memory_than_twice_its_sound() -> None:
 def reader(tmp_path_factory: pytest.TempPathFactory) -> ClipReader:
     folder = tmp_path_factory.mktemp("store")
     write_stores(folder, num_videos=6)
-    write_spectrograms(folder, num_videos=6)
+    write_spectrograms(folder, ids_of_stores(6))
     return ClipReader(open_stores(folder, SPECTROGRAMS), FORM)
 
 

@@ -32,8 +32,9 @@ def audio_end(
 def lose_sound_at_start(clips: Clips) -> Clips:
     """As published, a clip that begins with its file has sound, but the same as any other such.
 
-    The published network hears the loudest noise there, which is 0 dB in all bands. Of stored
-    features nobody can tell what it makes of that; a row of zeros stands for it.
+    The published network hears the loudest noise there, 0 dB throughout, and so does one that is
+    trained on spectrograms. Of stored features nobody can tell what it makes of that; a row of
+    zeros stands for it.
     """
     is_heard = clips.seconds[:, 0] >= PUBLISHED_LEAST_START_SECONDS
     if isinstance(clips.audio, ClipRows):

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from mcn.data.captions import Captions
 from mcn.data.stores import Stores
 from mcn.evaluation.localize import StepBenchmark, localize
+from mcn.evaluation.published import PUBLISHED_WORDS, Space, load_published_space
 from mcn.evaluation.results import (
     BenchmarkResults,
     Example,
@@ -21,7 +23,6 @@ from mcn.evaluation.results import (
 )
 from mcn.evaluation.retrieval import ranks
 from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_benchmark, load_model
-from mcn.models.mcn import Mcn
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
 
@@ -52,24 +53,87 @@ def evaluate_run(
     if not run.final.exists():
         raise FileNotFoundError(f"{run.final} is missing: the run is not complete")
     config = yaml.safe_load(run.config.read_text())["train"]
-    model = load_model(load_checkpoint(run.final))
+    return _evaluate(
+        load_model(load_checkpoint(run.final)),
+        benchmarks,
+        step_benchmarks,
+        what=_What(
+            run=run.path.name,
+            stage=config["stage"],
+            seed=config["seed"],
+            control=config["control"],
+            checkpoint=run.final,
+        ),
+        max_words=config["max_words"],
+        temperature=config["temperature"],
+        missing_audio=missing_audio,
+    )
+
+
+def evaluate_published(
+    path: Path,
+    benchmarks: Mapping[str, BenchmarkData],
+    step_benchmarks: Mapping[str, StepBenchmark],
+    *,
+    missing_audio: MissingAudio,
+) -> RunResults:
+    """The same with the model of a published checkpoint, under its name.
+
+    Raises:
+        ValueError: It has not all of video, audio and text, or takes other features.
+    """
+    model = load_published_space(path)
+    return _evaluate(
+        model,
+        benchmarks,
+        step_benchmarks,
+        what=_What(run=path.stem, stage=model.name, seed=0, control="none", checkpoint=path),
+        max_words=PUBLISHED_WORDS,
+        temperature=1.0,
+        missing_audio=missing_audio,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _What:
+    """What is evaluated."""
+
+    run: str
+    stage: str
+    seed: int
+    control: str
+    checkpoint: Path
+
+
+def _evaluate(
+    model: Space,
+    benchmarks: Mapping[str, BenchmarkData],
+    step_benchmarks: Mapping[str, StepBenchmark],
+    *,
+    what: _What,
+    max_words: int,
+    temperature: float,
+    missing_audio: MissingAudio,
+) -> RunResults:
+    if model.form.spectrogram_frames is not None and torch.cuda.is_available():
+        model.to("cuda")  # a DAVEnet is more than pooled features, which are quick anywhere
     return RunResults(
-        run=run.path.name,
-        stage=config["stage"],
-        seed=config["seed"],
-        control=config["control"],
-        checkpoint_sha256=file_sha256(run.final),
+        run=what.run,
+        stage=what.stage,
+        seed=what.seed,
+        control=what.control,
+        checkpoint_sha256=file_sha256(what.checkpoint),
         missing_audio=missing_audio,
         benchmarks={
-            name: retrieve(model, data, max_words=config["max_words"], missing_audio=missing_audio)
+            name: retrieve(model, data, max_words=max_words, missing_audio=missing_audio)
             for name, data in benchmarks.items()
         },
         localization={
             name: localize(
                 model,
                 benchmark,
-                max_words=config["max_words"],
-                temperature=config["temperature"],
+                max_words=max_words,
+                temperature=temperature,
                 missing_audio=missing_audio,
             )
             for name, benchmark in step_benchmarks.items()
@@ -84,7 +148,7 @@ def file_sha256(path: Path) -> str:
 
 
 def retrieve(
-    model: Mcn, data: BenchmarkData, *, max_words: int, missing_audio: MissingAudio
+    model: Space, data: BenchmarkData, *, max_words: int, missing_audio: MissingAudio
 ) -> BenchmarkResults:
     """Ranks of all sentences' own clips, in every way of comparing.
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import Stores
 from mcn.evaluation.localization_results import CHANCE, LocalizationResults
+from mcn.evaluation.published import Space
 from mcn.evaluation.results import MissingAudio
 from mcn.evaluation.seconds import (
     MOST_SPECTROGRAM_FRAMES,
@@ -17,9 +17,8 @@ from mcn.evaluation.seconds import (
     score_seconds,
 )
 from mcn.evaluation.step_videos import CrossTaskVideo, Measured, MiningYoutubeVideo
-from mcn.evaluation.zero_shot import DIRECTIONS, evaluated_form, read_words
+from mcn.evaluation.zero_shot import DIRECTIONS, evaluated_reader
 from mcn.modality import Modality
-from mcn.models.mcn import Mcn
 
 StepVideo = CrossTaskVideo | MiningYoutubeVideo
 
@@ -36,7 +35,7 @@ class StepBenchmark:
 
 
 def localize(
-    model: Mcn,
+    model: Space,
     benchmark: StepBenchmark,
     *,
     max_words: int,
@@ -55,8 +54,7 @@ def localize(
     Raises:
         ValueError: No video has features.
     """
-    reader = ClipReader(benchmark.stores, evaluated_form(model, MOST_SPECTROGRAM_FRAMES))
-    read_words(model, reader)
+    reader = evaluated_reader(model, benchmark.stores, MOST_SPECTROGRAM_FRAMES)
     needed: tuple[Modality, ...] = ("audio",) if missing_audio == "leave-out" else ()
     videos = [
         video

@@ -17,9 +17,9 @@ from jaxtyping import Float
 
 from mcn.data.batches import NO_WORD, Clips, clips_that_lack_all
 from mcn.data.clip_reader import ClipReader
+from mcn.evaluation.published import Space
 from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_clips, words_of_lines
 from mcn.modality import Modality
-from mcn.models.mcn import Mcn
 
 AUDIO_SECONDS = 8.0
 
@@ -49,7 +49,7 @@ def read_seconds(reader: ClipReader, video_id: str) -> Clips:
 
 
 def embed_lines(
-    model: Mcn, reader: ClipReader, text_id: str, num_lines: int, *, max_words: int
+    model: Space, reader: ClipReader, text_id: str, num_lines: int, *, max_words: int
 ) -> ClipEmbeddings:
     """Embed each line of a text of the store, as captions are."""
     words = words_of_lines(reader, text_id, num_lines, max_words=max_words)
@@ -59,7 +59,7 @@ def embed_lines(
 
 
 def score_seconds(
-    model: Mcn, reader: ClipReader, video_id: str, lines: ClipEmbeddings
+    model: Space, reader: ClipReader, video_id: str, lines: ClipEmbeddings
 ) -> Mapping[str, Float[np.ndarray, "seconds lines"]]:
     """Sum of the products of each second with each line, by what lines are compared with.
 

@@ -13,6 +13,7 @@ from mcn.data.captions import Captions
 from mcn.data.clip_form import ClipForm
 from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.stores import Stores
+from mcn.evaluation.published import PublishedSpace, Space
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Mcn, McnDims
 from mcn.training.checkpoint import Checkpoint
@@ -85,14 +86,30 @@ def load_model(checkpoint: Checkpoint) -> Mcn:
     return model.eval()
 
 
-def evaluated_form(model: Mcn, most_frames: int = MOST_SPECTROGRAM_FRAMES) -> ClipForm:
-    """The form in which a model takes clips, of which it hears more than in training."""
+def evaluated_reader(model: Space, stores: Stores, most_frames: int) -> ClipReader:
+    """Reads clips in the form in which a model takes them, but hears more of them.
+
+    The model knows their words from here on.
+
+    Args:
+        model: Whose form it is.
+        stores: Features of a benchmark.
+        most_frames: Of a spectrogram, if it takes those.
+
+    Raises:
+        ValueError: The features are not what the model takes.
+    """
     is_pooled = model.form.spectrogram_frames is None
-    return replace(model.form, spectrogram_frames=None if is_pooled else most_frames)
+    form = replace(model.form, spectrogram_frames=None if is_pooled else most_frames)
+    reader = ClipReader(stores, form)
+    if isinstance(model, PublishedSpace):
+        model.check(reader)
+    model.know_words(word_vectors(reader).to(next(model.parameters()).device))
+    return reader
 
 
 def embed_benchmark(
-    model: Mcn,
+    model: Space,
     stores: Stores,
     *,
     max_words: int,
@@ -109,22 +126,15 @@ def embed_benchmark(
     Raises:
         ValueError: The text store holds other sentences than the annotation.
     """
-    reader = ClipReader(stores, evaluated_form(model))
-    read_words(model, reader)
+    reader = evaluated_reader(model, stores, MOST_SPECTROGRAM_FRAMES)
     lines = _sentences_of_store(reader) if sentences is None else sentences
     clips = [_clips_of(video_id, lines[video_id], reader, max_words) for video_id in sorted(lines)]
     return embed_clips(model, clips, reader.form)
 
 
-def read_words(model: Mcn, reader: ClipReader) -> None:
-    """Let the model know the words of a benchmark's text store."""
-    device = next(model.parameters()).device
-    model.know_words(word_vectors(reader).to(device))
-
-
 @torch.inference_mode()
 def embed_clips(
-    model: Mcn,
+    model: Space,
     videos: Sequence[Clips],
     form: ClipForm,
     modalities: tuple[Modality, ...] = MODALITIES,
