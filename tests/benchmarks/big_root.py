@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from extractors.corpus import claim_resize_rule
 from extractors.plan import extend_plan
 from extractors.resize import ResizeConfig
+from mcn.data.failure_class import FailureClass
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.data.ledger_columns import leave_columns
 from mcn.data.manifest import Video, write_manifest
@@ -22,7 +23,11 @@ from mcn.store.plan import ShardPlan
 NUM_VIDEOS = 898_096
 VIDEOS_PER_SHARD = 1000
 SECONDS, FRAMES = 390.0, 11_700
-NOT_DONE = {"permanent": "truncated", "transient": "network", "poison": "hung"}
+NOT_DONE: dict[FailureClass, str] = {
+    "permanent": "truncated",
+    "transient": "network",
+    "poison": "hung",
+}
 DONE = Outcome(
     video_id="", status="done", seconds=SECONDS, num_frames=FRAMES, completeness=1.0, attempts=1
 )
