@@ -29,9 +29,9 @@ NOWHERE = Video("")
 def listed_videos(root: Root) -> list[Video]:
     """All videos, with the raw files that there are so far; brings `manifest.csv` up to date.
 
-    Their lengths are those of the resized videos, before that what the site said, before that what
-    the manifest says. They are those of HowTo100M's csv where the root has it, else those of the manifest so far, in
-    its order, and then what else is in `raw/`.
+    They are those of HowTo100M's csv where the root has it, else those of the manifest so far, in
+    its order, and then what else is in `raw/`. Their lengths are those of the resized videos, else
+    what the site said at downloading, else what the manifest says.
     """
     before = read_manifest(root.manifest) if root.manifest.exists() else []
     if root.howto100m_csv.exists():

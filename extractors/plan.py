@@ -3,7 +3,7 @@
 import csv
 import heapq
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -78,9 +78,9 @@ def shards_again(path: Path) -> dict[int, str]:
         return {int(row[0]): row[2] for row in csv.reader(file) if len(row) > 2}
 
 
-def last_shards(plan: Plan) -> dict[str, int]:
-    """The shard in which each video is tried last."""
-    return {video_id: index for index, shard in enumerate(plan) for video_id in shard}
+def last_shards(plan: Plan, others: Container[int] = ()) -> dict[str, int]:
+    """The shard in which each video is tried last, but for those of other stores."""
+    return {v: index for index, shard in enumerate(plan) if index not in others for v in shard}
 
 
 def planned(path: Path) -> Plan:

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from extractors.estimate import Estimate, Load, Rate, estimate
-from slurm.board.past import past_tasks
+from slurm.board.past import past_tasks, tasks_of
 from slurm.launch import Step, Target
+from slurm.submission import StepFolder
 
 A = TypeVar("A")
 WIDTH_WITHOUT_TERMINAL = 100
@@ -89,6 +90,27 @@ def print_cost(name: str, cost: Estimate) -> None:
     for label, value in rows.items():
         table.add_row(label, value)
     Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL).print(table)
+
+
+def planned_and_actual(step: StepFolder) -> str | None:
+    """What the last launch was to cost and does, of that part of its work that is done."""
+    cost, submissions = Estimate.read(step.path), step.submissions()
+    if cost is None or cost.task_seconds is None or not submissions:
+        return None
+    tasks = [task for task in tasks_of(submissions[-1]) if task.index in cost.task_seconds]
+    planned = sum(task.share * cost.task_seconds[task.index] for task in tasks)
+    if not planned:
+        return None
+    actual = sum(task.seconds for task in tasks)
+    whole = sum(cost.task_seconds.values()) * actual / planned
+    unit, each = ("core", cost.cpus_per_task)
+    if cost.gpus_per_task:
+        unit, each = "GPU", cost.gpus_per_task
+    return (
+        f"{step.path.name}: {actual * each / 3600:,.1f} {unit}-hours for what was planned with "
+        f"{planned * each / 3600:,.1f} ({actual / planned:.0%}); at this pace all of it takes "
+        f"{whole * each / 3600:,.1f}"
+    )
 
 
 def _past_rate(

@@ -1,8 +1,7 @@
 """Features into the store: `python jobs/extract.py --array 0-899`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
@@ -102,15 +101,9 @@ def main(arguments: Arguments) -> None:
     num_shards = max(map(len, plans.values()))
     step = step_of(root, "extract", arguments.benchmark)
     asked, max_running = shards_asked_for(arguments.array, num_shards, step)
-    left = [
-        index
-        for index in asked
-        if any(
-            index < len(plan) and _is_left(index, modality, place, arguments)
-            for modality, plan in plans.items()
-        )
-    ]
-    cost = _cost(step, plans, left, max_running, frames, place, arguments)
+    left_of = {m: _left(m, plan, asked, place, arguments) for m, plan in plans.items()}
+    left = [index for index in asked if any(index in of for of in left_of.values())]
+    cost = _cost(step, plans, left_of, max_running, frames, place, arguments)
     if arguments.plan:
         print_cost(step.folder.path.name, cost)
         return
@@ -152,7 +145,7 @@ def _plan(modality: Modality, frames: Mapping[str, int], place: Root, arguments:
 def _cost(
     step: Step,
     plans: Mapping[Modality, Plan],
-    left: Sequence[int],
+    left_of: Mapping[Modality, Set[int]],
     max_running: int | None,
     frames: Mapping[str, int],
     place: Root,
@@ -169,11 +162,7 @@ def _cost(
         step,
         extract_loads(
             {
-                modality: {
-                    index: seconds[index]
-                    for index in left
-                    if index < len(seconds) and _is_left(index, modality, place, arguments)
-                }
+                modality: {index: seconds[index] for index in left_of[modality]}
                 for modality, seconds in media.items()
             },
             bytes_per_second=resized_bytes_per_second(place.resized, frames, FRAMES_PER_SECOND),
@@ -197,10 +186,24 @@ def _cost(
     )
 
 
+def _left(
+    modality: Modality, plan: Plan, asked: Sequence[int], place: Root, arguments: Arguments
+) -> set[int]:
+    """The shards that the store is to have, and has not."""
+    others = _others(modality, place, arguments)
+    return {
+        index
+        for index in asked
+        if index < len(plan)
+        and index not in others
+        and not _is_made(_shard_path(index, modality, place, arguments))
+    }
+
+
 def _to_try_again(modality: Modality, plan: Plan, place: Root, arguments: Arguments) -> list[str]:
     """The videos that failed as the user names it, but those that wait in a shard already."""
     failed = StoreOutcomes.of(place.store / _store_name(modality, arguments)).failed
-    last = last_shards(plan)
+    last = last_shards(plan, _others(modality, place, arguments))
     return [
         video_id
         for video_id, failure in failed.items()
@@ -217,7 +220,11 @@ def _num_captions(place: Root) -> dict[str, int]:
 def _extract(index: int, root: Root, place: Root, arguments: Arguments) -> None:
     """Make one shard of every modality; a video counts once for each of them."""
     plans = {m: read_plan(place.plans / f"{m}.csv") for m in arguments.modalities}
-    shards = {m: plan[index] for m, plan in plans.items() if index < len(plan)}
+    shards = {
+        m: plan[index]
+        for m, plan in plans.items()
+        if index < len(plan) and index not in _others(m, place, arguments)
+    }
     label = f"extract {place.path.name}, shard {index}"
     with (
         full_disk_explained(place.store),
@@ -225,7 +232,7 @@ def _extract(index: int, root: Root, place: Root, arguments: Arguments) -> None:
     ):
         for modality, video_ids in shards.items():
             path = _shard_path(index, modality, place, arguments)
-            if not _is_left(index, modality, place, arguments):
+            if _is_made(path):
                 progress.skip(len(video_ids))
                 continue
             source = _source(modality, root, place, arguments)
@@ -254,15 +261,11 @@ def _shard_path(index: int, modality: Modality, place: Root, arguments: Argument
     return place.store / _store_name(modality, arguments) / f"{index:05d}{SEALED_SUFFIX}"
 
 
-def _is_left(index: int, modality: Modality, place: Root, arguments: Arguments) -> bool:
-    """Whether the store is to have this shard, and has it not."""
+def _others(modality: Modality, place: Root, arguments: Arguments) -> set[int]:
+    """The shards in which other stores try videos again."""
     store = _store_name(modality, arguments)
-    owner = _again(place.plans / f"{modality}.csv").get(index, store)
-    return owner == store and not _is_made(_shard_path(index, modality, place, arguments))
-
-
-_again = cache(shards_again)
-"""Read once, after the plan has been written."""
+    again = shards_again(place.plans / f"{modality}.csv").items()
+    return {index for index, owner in again if owner != store}
 
 
 def _is_made(shard: Path) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from slurm.board.progress import read_progress
-from slurm.submission import StepFolder
+from slurm.submission import StepFolder, Submission
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,20 +20,24 @@ class PastTask:
 
 
 def past_tasks(
-    step: StepFolder, *, is_alike: Callable[[Sequence[str]], bool] = lambda command: True
+    step: StepFolder, *, is_alike: Callable[[Sequence[str]], bool]
 ) -> Iterator[PastTask]:
     """Tasks that did some work, of the submissions whose command is alike."""
     for submission in step.submissions():
-        manifest = submission.manifest
-        if not is_alike(manifest.command):
-            continue
-        for index in manifest.indices:
-            said = read_progress(submission.progress(index))
-            if said is not None and said.total and said.done > said.skipped:
-                yield PastTask(
-                    index=index,
-                    share=(said.done - said.skipped) / said.total,
-                    seconds=said.updated_at - said.started_at,
-                    cpus=manifest.resources.cpus_per_task,
-                    gpus=manifest.resources.gpus_per_task,
-                )
+        if is_alike(submission.manifest.command):
+            yield from tasks_of(submission)
+
+
+def tasks_of(submission: Submission) -> Iterator[PastTask]:
+    """Those of one submission that did some work."""
+    resources = submission.manifest.resources
+    for index in submission.manifest.indices:
+        said = read_progress(submission.progress(index))
+        if said is not None and said.total and said.done > said.skipped:
+            yield PastTask(
+                index=index,
+                share=(said.done - said.skipped) / said.total,
+                seconds=said.updated_at - said.started_at,
+                cpus=resources.cpus_per_task,
+                gpus=resources.gpus_per_task,
+            )
