@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from extractors.media import MediaError
@@ -12,16 +13,26 @@ from mcn.data.benchmark_folder import has_annotation, read_benchmark, sentences_
 from mcn.data.captions import Captions, read_captions
 from mcn.data.ledger import Outcome, read_ledger
 from mcn.data.ledger_columns import read_columns
-from mcn.data.manifest import Video, from_folder, from_howto100m, read_manifest, write_manifest
+from mcn.data.manifest import (
+    Video,
+    from_folder,
+    from_howto100m,
+    read_manifest,
+    with_lengths,
+    write_manifest,
+)
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.root import Root
+
+NOWHERE = Video("")
 
 
 def listed_videos(root: Root) -> list[Video]:
     """All videos, with the raw files that there are so far; brings `manifest.csv` up to date.
 
     They are those of HowTo100M's csv where the root has it, else those of the manifest so far, in
-    its order, and then what else is in `raw/`.
+    its order, and then what else is in `raw/`. Their lengths are those of the resized videos, else
+    what the site said at downloading, else what the manifest says.
     """
     before = read_manifest(root.manifest) if root.manifest.exists() else []
     if root.howto100m_csv.exists():
@@ -29,12 +40,27 @@ def listed_videos(root: Root) -> list[Video]:
     else:
         there = {video.video_id: video for video in from_folder(root.raw)}
         listed = [
-            replace(video, path=there.pop(video.video_id, Video("")).path) for video in before
+            video._replace(path=found.path)
+            if (found := there.pop(video.video_id, NOWHERE)).path != video.path
+            else video
+            for video in before
         ]
         videos = [*listed, *there.values()]
+    seconds, frames = _lengths(root, before)
+    videos = with_lengths(videos, seconds, frames)
     if videos != before or not root.manifest.exists():
         write_manifest(root.manifest, videos)
     return videos
+
+
+def _lengths(root: Root, before: Iterable[Video]) -> tuple[dict[str, float], dict[str, int]]:
+    """Seconds and frames of the videos of which they are known."""
+    seconds = {video.video_id: video.seconds for video in before if video.seconds}
+    frames = {video.video_id: video.frames for video in before if video.frames}
+    said: dict[str, float] = read_columns(download_ledger(root)).by_id("seconds")
+    resized = read_columns(resize_ledger(root))
+    seconds |= {video_id: length for video_id, length in said.items() if length}
+    return seconds | resized.by_id("seconds"), frames | resized.by_id("num_frames")
 
 
 def raw_videos(root: Root) -> dict[str, Path]:

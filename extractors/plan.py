@@ -3,21 +3,23 @@
 import csv
 import heapq
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 Plan = list[list[str]]
 """The video ids of each shard."""
+NOTHING_AGAIN: Mapping[int, str] = MappingProxyType({})
 
 
 def balance(costs: Mapping[str, float], *, num_shards: int) -> Plan:
     """Shards of nearly equal cost: the dearest video first, each to the cheapest shard so far."""
     shards: Plan = [[] for _ in range(num_shards)]
     heap = [(0.0, index) for index in range(num_shards)]
-    for video_id in sorted(costs, key=lambda video_id: (-costs[video_id], video_id)):
-        cost, index = heapq.heappop(heap)
+    for video_id in sorted(sorted(costs), key=costs.__getitem__, reverse=True):
+        cost, index = heap[0]
         shards[index].append(video_id)
-        heapq.heappush(heap, (cost + costs[video_id], index))
+        heapq.heapreplace(heap, (cost + costs[video_id], index))
     return [sorted(shard) for shard in shards]
 
 
@@ -27,15 +29,14 @@ def extend_plan(path: Path, costs: Mapping[str, float], *, videos_per_shard: int
     What was planned before is never changed, since shards of it may be done or under way.
 
     Args:
-        path: A csv with columns `shard` and `video_id`; made where it is missing.
+        path: A csv with columns `shard` and `video_id`, and a third field in shards of videos
+            that a store tries again; made where it is missing.
         costs: Videos to plan, and what each costs: its frames.
         videos_per_shard: Mean number of videos in a new shard.
     """
-    plan = planned(path)
-    extended = with_new_videos(plan, costs, videos_per_shard=videos_per_shard)
-    if len(extended) > len(plan):
-        _write_plan(path, extended)
-    return extended
+    plan = with_new_videos(planned(path), costs, videos_per_shard=videos_per_shard)
+    keep_plan(path, plan)
+    return plan
 
 
 def with_new_videos(plan: Plan, costs: Mapping[str, float], *, videos_per_shard: int) -> Plan:
@@ -45,21 +46,41 @@ def with_new_videos(plan: Plan, costs: Mapping[str, float], *, videos_per_shard:
     return _with_shards(plan, new, videos_per_shard=videos_per_shard)
 
 
-def plan_again(path: Path, costs: Mapping[str, float], *, videos_per_shard: int) -> Plan:
-    """The plan at `path`, with new shards for videos that are to be tried again.
+def with_videos_again(plan: Plan, costs: Mapping[str, float], *, videos_per_shard: int) -> Plan:
+    """A plan, and shards behind it for videos that are to be tried again.
 
     Sealed shards never change; in these the videos have records of their own, of which readers
     take the one that is done.
     """
-    plan = _with_shards(planned(path), costs, videos_per_shard=videos_per_shard)
-    if costs:
-        _write_plan(path, plan)
-    return plan
+    return _with_shards(plan, costs, videos_per_shard=videos_per_shard)
 
 
-def last_shards(plan: Plan) -> dict[str, int]:
-    """The shard in which each video is tried last."""
-    return {video_id: index for index, shard in enumerate(plan) for video_id in shard}
+def keep_plan(path: Path, plan: Plan, again: Mapping[int, str] = NOTHING_AGAIN) -> None:
+    """Write it down, if it has more shards than there.
+
+    Args:
+        path: Where.
+        plan: All shards.
+        again: Of new shards those in which one store alone tries videos again, with its name.
+    """
+    if len(plan) > len(planned(path)):
+        _write_plan(path, plan, {**shards_again(path), **again})
+
+
+def shards_again(path: Path) -> dict[int, str]:
+    """The shards in which videos are tried again, with the store that alone does so.
+
+    Other stores of the same plan may have those videos: there they would be twice.
+    """
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        return {int(row[0]): row[2] for row in csv.reader(file) if len(row) > 2}
+
+
+def last_shards(plan: Plan, others: Container[int] = ()) -> dict[str, int]:
+    """The shard in which each video is tried last, but for those of other stores."""
+    return {v: index for index, shard in enumerate(plan) if index not in others for v in shard}
 
 
 def planned(path: Path) -> Plan:
@@ -76,20 +97,23 @@ def read_plan(path: Path) -> Plan:
     """The shards of a plan, in order."""
     plan: Plan = []
     with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            if int(row["shard"]) == len(plan):
+        rows = csv.reader(file)
+        next(rows, None)
+        for shard, video_id, *_ in rows:
+            index = int(shard)
+            if index == len(plan):
                 plan.append([])
-            plan[int(row["shard"])].append(row["video_id"])
+            plan[index].append(video_id)
     return plan
 
 
-def _write_plan(path: Path, plan: Plan) -> None:
+def _write_plan(path: Path, plan: Plan, again: Mapping[int, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(f".tmp{os.getpid()}")
     with aside.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["shard", "video_id"])
-        writer.writerows(
-            [index, video_id] for index, shard in enumerate(plan) for video_id in shard
-        )
+        for index, shard in enumerate(plan):
+            store = [again[index]] if index in again else []
+            writer.writerows([index, video_id, *store] for video_id in shard)
     aside.replace(path)

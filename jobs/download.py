@@ -10,11 +10,15 @@ from tyro.conf import OmitArgPrefixes
 from extractors.corpus import download_ledger, listed_videos
 from extractors.download import DownloadConfig
 from extractors.download_shard import download_shard
-from extractors.plan import extend_plan, read_plan
+from extractors.loads import download_loads, download_rate
+from extractors.plan import keep_plan, planned, read_plan, with_new_videos
+from extractors.room import check_room, full_disk_explained
 from jobs.command import run_command
+from jobs.costs import cost_of, print_cost
 from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
 from mcn.data.failure_class import Retry
-from mcn.data.ledger import LedgerFile, is_left, read_ledger
+from mcn.data.ledger import LedgerFile, read_ledger
+from mcn.data.ledger_columns import read_columns
 from mcn.root import Root
 from slurm.environment import current_task
 from slurm.launch import Target
@@ -38,6 +42,8 @@ class Arguments:
     which there are 16 otherwise; or failed, for those that ended short. By default all."""
     retry: Retry | None = None
     """Try again the videos that have failed so: transient, those that may come yet; or all."""
+    plan: bool = False
+    """Print what it will cost: terabytes, files, wall time; and submit nothing."""
     videos_per_shard: int = 1000
     """Mean number of videos in a shard, when new videos are planned."""
     target: OmitArgPrefixes[Target] = field(
@@ -61,11 +67,31 @@ def main(arguments: Arguments) -> None:
             f"{root.path} lists no videos: put {root.howto100m_csv.name} there, or a "
             f"{root.manifest.name} with columns video_id,path,category,seconds,frames"
         )
-    plan = extend_plan(_plan(root), costs, videos_per_shard=arguments.videos_per_shard)
+    plan = with_new_videos(planned(_plan(root)), costs, videos_per_shard=arguments.videos_per_shard)
+    if not arguments.plan:
+        keep_plan(_plan(root), plan)
     step = step_of(Root.resolve(arguments.root), "download", arguments.benchmark)
     asked, max_running = shards_asked_for(arguments.array, len(plan), step)
-    entered = read_ledger(download_ledger(root))
-    left = [i for i in asked if any(is_left(entered.get(v), arguments.retry) for v in plan[i])]
+    to_do = read_columns(download_ledger(root)).left(costs, arguments.retry)
+    left = [i for i in asked if not to_do.isdisjoint(plan[i])]
+    cost = cost_of(
+        step,
+        download_loads(plan, left, to_do.__contains__),
+        {i: float(len(shard)) for i, shard in enumerate(plan)},
+        arguments.target,
+        max_running=max_running or MOST_TASKS_AT_ONCE,
+        is_alike=lambda command: True,
+        default=download_rate(
+            seconds_between_videos=arguments.download.seconds_between_videos,
+            megabytes_per_second=arguments.download.megabytes_per_second,
+        ),
+    )
+    if arguments.plan:
+        print_cost("download", cost)
+        return
+    check_room(root.raw, num_bytes=cost.bytes_written, num_files=cost.num_files)
+    if left:
+        cost.write(step.folder.path)
     launch_shards(
         step,
         "download",
@@ -81,11 +107,14 @@ def main(arguments: Arguments) -> None:
 
 def _download(index: int, root: Root, arguments: Arguments) -> None:
     """Download the videos of one shard."""
-    planned = read_plan(_plan(root))[index]
+    shard = read_plan(_plan(root))[index]
     label = f"download {root.path.name}, shard {index}"
-    with shard_under_way(label, len(planned)) as (progress, stop):
+    with (
+        full_disk_explained(root.raw),
+        shard_under_way(label, len(shard)) as (progress, stop),
+    ):
         download_shard(
-            planned,
+            shard,
             root.raw,
             LedgerFile(download_ledger(root) / f"{index:05d}.jsonl"),
             arguments.download,

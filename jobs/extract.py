@@ -1,18 +1,35 @@
 """Features into the store: `python jobs/extract.py --array 0-899`."""
 
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes
 
+from extractors.audio import ROWS_PER_SECOND
+from extractors.audio_records import DIM
 from extractors.corpus import captions_of, resize_ledger
+from extractors.estimate import Estimate
 from extractors.extract import RecordSource, extract_shard
-from extractors.plan import Plan, extend_plan, last_shards, plan_again, read_plan
+from extractors.loads import extract_loads, extract_rate, resized_bytes_per_second
+from extractors.plan import (
+    Plan,
+    keep_plan,
+    last_shards,
+    planned,
+    read_plan,
+    shards_again,
+    with_new_videos,
+    with_videos_again,
+)
+from extractors.room import check_room, full_disk_explained
 from extractors.sources import audio_source, log_mel_source, text_source, video_source
 from extractors.words import find_word_vectors, word_table
 from jobs.command import run_command
+from jobs.costs import cost_of, print_cost, same_options
 from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
 from mcn.data.failure_class import MOST_POISON_ATTEMPTS, Retry, class_of, is_due
 from mcn.data.ledger_columns import read_columns
@@ -22,8 +39,16 @@ from mcn.store.layout import SEALED_SUFFIX, is_sealed
 from mcn.store.outcomes import StoreOutcomes
 from mcn.store.upkeep.merged import is_merged
 from slurm.environment import current_task
-from slurm.launch import Target
+from slurm.launch import Step, Target
 from slurm.resources import site_resources
+
+FRAMES_PER_SECOND = 30.0
+"""Of a resized video, as far as an estimate is concerned."""
+ROW_BYTES_PER_SECOND: dict[Modality, float] = {
+    "video": 2048 * 2,
+    "audio": ROWS_PER_SECOND * DIM * 2,
+}
+"""Of features in float16; of another backbone than a ResNet, what those of ResNet-152 take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +79,9 @@ class Arguments:
     weights/GoogleNews-vectors-negative300.bin below the root."""
     retry: Retry | None = None
     """Try again, in new shards, the videos of sealed ones that have failed so."""
+    plan: bool = False
+    """Print what it will cost: terabytes, files, core-hours, GPU-hours, wall time; and submit
+    nothing."""
     videos_per_shard: int = 1000
     """Mean number of videos in a shard, when new videos are planned."""
     target: OmitArgPrefixes[Target] = field(
@@ -69,19 +97,20 @@ def main(arguments: Arguments) -> None:
     if task is not None:
         _extract(task.index, root, place, arguments)
         return
-    plans = {modality: _plan(modality, place, arguments) for modality in arguments.modalities}
+    frames: dict[str, int] = read_columns(resize_ledger(place)).by_id("num_frames")
+    plans = {m: _plan(m, frames, place, arguments) for m in arguments.modalities}
     num_shards = max(map(len, plans.values()))
     step = step_of(root, "extract", arguments.benchmark)
     asked, max_running = shards_asked_for(arguments.array, num_shards, step)
-    left = [
-        index
-        for index in asked
-        if any(
-            index < len(plan) and not _is_made(_shard_path(index, modality, place, arguments))
-            for modality, plan in plans.items()
-        )
-    ]
+    left_of = {m: _left(m, plan, asked, place, arguments) for m, plan in plans.items()}
+    left = [index for index in asked if any(index in of for of in left_of.values())]
+    cost = _cost(step, plans, left_of, max_running, frames, place, arguments)
+    if arguments.plan:
+        print_cost(step.folder.path.name, cost)
+        return
+    check_room(place.store, num_bytes=cost.bytes_written, num_files=cost.num_files)
     if left:
+        cost.write(step.folder.path)
         for modality in arguments.modalities:
             _prepare(modality, root, place, arguments)
     launch_shards(
@@ -95,26 +124,87 @@ def main(arguments: Arguments) -> None:
     )
 
 
-def _plan(modality: Modality, place: Root, arguments: Arguments) -> Plan:
-    costs = _costs(modality, place)
-    path = place.plans / f"{modality}.csv"
-    plan = extend_plan(path, costs, videos_per_shard=arguments.videos_per_shard)
+def _plan(modality: Modality, frames: Mapping[str, int], place: Root, arguments: Arguments) -> Plan:
+    costs = frames if modality != "text" else _num_captions(place)
+    path, per_shard = place.plans / f"{modality}.csv", arguments.videos_per_shard
+    plan = with_new_videos(planned(path), costs, videos_per_shard=per_shard)
     if not plan:
         raise ValueError(f"{place.path} has no resized video: jobs/resize.py makes them")
-    if arguments.retry is None:
-        return plan
-    again = _to_try_again(modality, plan, place, arguments)
-    return plan_again(
-        path,
-        {video_id: costs[video_id] for video_id in again if video_id in costs},
-        videos_per_shard=arguments.videos_per_shard,
+    again: dict[int, str] = {}
+    if arguments.retry is not None:
+        failed = _to_try_again(modality, plan, place, arguments)
+        their_costs = {video_id: costs[video_id] for video_id in failed if video_id in costs}
+        num_before = len(plan)
+        plan = with_videos_again(plan, their_costs, videos_per_shard=per_shard)
+        store = _store_name(modality, arguments)
+        again = dict.fromkeys(range(num_before, len(plan)), store)
+    if not arguments.plan:
+        keep_plan(path, plan, again)
+    return plan
+
+
+def _cost(
+    step: Step,
+    plans: Mapping[Modality, Plan],
+    left_of: Mapping[Modality, Set[int]],
+    max_running: int | None,
+    frames: Mapping[str, int],
+    place: Root,
+    arguments: Arguments,
+) -> Estimate:
+    """Of video and sound; captions cost next to nothing."""
+    resources = arguments.target.resources
+    media: dict[Modality, list[float]] = {
+        modality: [sum(frames.get(v, 0) for v in shard) / FRAMES_PER_SECOND for shard in plan]
+        for modality, plan in plans.items()
+        if modality != "text"
+    }
+    return cost_of(
+        step,
+        extract_loads(
+            {
+                modality: {index: seconds[index] for index in left_of[modality]}
+                for modality, seconds in media.items()
+            },
+            bytes_per_second=resized_bytes_per_second(place.resized, frames, FRAMES_PER_SECOND),
+            row_bytes_per_second=ROW_BYTES_PER_SECOND,
+        ),
+        dict(enumerate(map(sum, zip_longest(*media.values(), fillvalue=0.0)))),
+        arguments.target,
+        max_running=max_running,
+        is_alike=same_options(
+            Arguments,
+            lambda earlier: all(
+                getattr(earlier, name) == getattr(arguments, name)
+                for name in ("modalities", "backbone", "audio_network")
+            ),
+        ),
+        default=extract_rate(
+            [_store_name(modality, arguments) for modality in media],
+            cpus_per_task=resources.cpus_per_task,
+            gpus_per_task=resources.gpus_per_task,
+        ),
     )
+
+
+def _left(
+    modality: Modality, plan: Plan, asked: Sequence[int], place: Root, arguments: Arguments
+) -> set[int]:
+    """The shards that the store is to have, and has not."""
+    others = _others(modality, place, arguments)
+    return {
+        index
+        for index in asked
+        if index < len(plan)
+        and index not in others
+        and not _is_made(_shard_path(index, modality, place, arguments))
+    }
 
 
 def _to_try_again(modality: Modality, plan: Plan, place: Root, arguments: Arguments) -> list[str]:
     """The videos that failed as the user names it, but those that wait in a shard already."""
     failed = StoreOutcomes.of(place.store / _store_name(modality, arguments)).failed
-    last = last_shards(plan)
+    last = last_shards(plan, _others(modality, place, arguments))
     return [
         video_id
         for video_id, failure in failed.items()
@@ -124,20 +214,23 @@ def _to_try_again(modality: Modality, plan: Plan, place: Root, arguments: Argume
     ]
 
 
-def _costs(modality: Modality, place: Root) -> dict[str, float]:
-    """What each video costs: its frames, or its captions."""
-    if modality == "text":
-        lines = captions_of(place).items()
-        return {video_id: float(len(captions)) for video_id, captions in lines}
-    return read_columns(resize_ledger(place)).by_id("num_frames")
+def _num_captions(place: Root) -> dict[str, int]:
+    return {video_id: len(captions) for video_id, captions in captions_of(place).items()}
 
 
 def _extract(index: int, root: Root, place: Root, arguments: Arguments) -> None:
     """Make one shard of every modality; a video counts once for each of them."""
     plans = {m: read_plan(place.plans / f"{m}.csv") for m in arguments.modalities}
-    shards = {m: plan[index] for m, plan in plans.items() if index < len(plan)}
+    shards = {
+        m: plan[index]
+        for m, plan in plans.items()
+        if index < len(plan) and index not in _others(m, place, arguments)
+    }
     label = f"extract {place.path.name}, shard {index}"
-    with shard_under_way(label, sum(map(len, shards.values()))) as (progress, stop):
+    with (
+        full_disk_explained(place.store),
+        shard_under_way(label, sum(map(len, shards.values()))) as (progress, stop),
+    ):
         for modality, video_ids in shards.items():
             path = _shard_path(index, modality, place, arguments)
             if _is_made(path):
@@ -169,6 +262,13 @@ def _source(modality: Modality, root: Root, place: Root, arguments: Arguments) -
 
 def _shard_path(index: int, modality: Modality, place: Root, arguments: Arguments) -> Path:
     return place.store / _store_name(modality, arguments) / f"{index:05d}{SEALED_SUFFIX}"
+
+
+def _others(modality: Modality, place: Root, arguments: Arguments) -> set[int]:
+    """The shards in which other stores try videos again."""
+    store = _store_name(modality, arguments)
+    again = shards_again(place.plans / f"{modality}.csv").items()
+    return {index for index, owner in again if owner != store}
 
 
 def _is_made(shard: Path) -> bool:

@@ -7,14 +7,18 @@ from pathlib import Path
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from extractors.corpus import claim_resize_rule, raw_videos, resize_ledger
-from extractors.plan import extend_plan, read_plan
+from extractors.corpus import claim_resize_rule, listed_videos, raw_videos, resize_ledger
+from extractors.loads import resize_loads, resize_rate, resized_bytes_per_second, seconds_of
+from extractors.plan import extend_plan, planned, read_plan, with_new_videos
 from extractors.resize import ResizeConfig
-from extractors.resize_shard import left_to_resize, resize_shard
+from extractors.resize_shard import resize_shard
+from extractors.room import check_room
 from jobs.command import run_command
+from jobs.costs import cost_of, print_cost, same_options
 from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
 from mcn.data.failure_class import Retry
 from mcn.data.ledger import LedgerFile, read_ledger
+from mcn.data.ledger_columns import read_columns
 from mcn.root import Root
 from slurm.environment import current_task
 from slurm.launch import Target
@@ -38,6 +42,8 @@ class Arguments:
     delete_sources: bool = False
     """Delete each raw video, of a symbolic link the link, once what was made of it has been read
     back in its place; those resized before, too. The ledger says which are gone."""
+    plan: bool = False
+    """Print what it will cost: terabytes, files, core-hours, wall time; and submit nothing."""
     videos_per_shard: int = 1000
     """Mean number of videos in a shard, when new videos are planned."""
     threads: int = len(os.sched_getaffinity(0))
@@ -56,23 +62,49 @@ def main(arguments: Arguments) -> None:
     if task is not None:
         _resize(task.index, root, arguments)
         return
-    sources = raw_videos(root)
-    claim_resize_rule(root, arguments.resize)
-    costs = {video_id: float(path.stat().st_size) for video_id, path in sources.items()}
-    plan = extend_plan(_plan(root), costs, videos_per_shard=arguments.videos_per_shard)
+    listed = listed_videos(root)
+    sources = {video.video_id: root.path / video.path for video in listed if video.path}
+    sizes = {video_id: float(path.stat().st_size) for video_id, path in sources.items()}
+    per_shard = arguments.videos_per_shard
+    if arguments.plan:
+        plan = with_new_videos(planned(_plan(root)), sizes, videos_per_shard=per_shard)
+    else:
+        claim_resize_rule(root, arguments.resize)
+        plan = extend_plan(_plan(root), sizes, videos_per_shard=per_shard)
     step = step_of(Root.resolve(arguments.root), "resize", arguments.benchmark)
     asked, max_running = shards_asked_for(arguments.array, len(plan), step)
-    entered = read_ledger(resize_ledger(root))
-    left = [
-        i
-        for i in asked
-        if left_to_resize(
-            [v for v in plan[i] if v in sources],
-            entered,
-            arguments.retry,
-            deletes_sources=arguments.delete_sources,
-        )
-    ]
+    columns = read_columns(resize_ledger(root))
+    resized: dict[str, float] = columns.by_id("seconds")
+    to_do = columns.left(sources, arguments.retry)
+    to_delete = resized.keys() & sources.keys() if arguments.delete_sources else ()
+    left = [i for i in asked if any(v in to_do or v in to_delete for v in plan[i])]
+    known = {video.video_id: video.seconds for video in listed}
+    seconds = seconds_of(sizes, known | resized)
+    loads = resize_loads(
+        plan,
+        left,
+        to_do.__contains__,
+        sizes=sizes,
+        seconds=seconds,
+        bytes_per_second=resized_bytes_per_second(root.resized, resized, 1.0),
+    )
+    cost = cost_of(
+        step,
+        loads,
+        {i: sum(seconds.get(v, 0.0) for v in shard) for i, shard in enumerate(plan)},
+        arguments.target,
+        max_running=max_running,
+        is_alike=same_options(Arguments, lambda earlier: earlier.resize == arguments.resize),
+        default=resize_rate(
+            arguments.resize.preset, cpus_per_task=arguments.target.resources.cpus_per_task
+        ),
+    )
+    if arguments.plan:
+        print_cost("resize", cost)
+        return
+    check_room(root.resized, num_bytes=cost.bytes_written, num_files=cost.num_files)
+    if left:
+        cost.write(step.folder.path)
     launch_shards(
         step,
         "resize",
@@ -88,9 +120,9 @@ def main(arguments: Arguments) -> None:
 
 def _resize(index: int, root: Root, arguments: Arguments) -> None:
     """Resize the videos of one shard."""
-    planned = read_plan(_plan(root))[index]
+    shard = read_plan(_plan(root))[index]
     raw = raw_videos(root)
-    sources = {video_id: raw[video_id] for video_id in planned if video_id in raw}
+    sources = {video_id: raw[video_id] for video_id in shard if video_id in raw}
     label = f"resize {root.path.name}, shard {index}"
     with shard_under_way(label, len(sources)) as (progress, stop):
         resize_shard(

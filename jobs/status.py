@@ -40,6 +40,7 @@ from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
 from jobs.command import run_command
+from jobs.costs import planned_and_actual
 from mcn.data.stores import Features
 from mcn.report.lost_videos import lost_videos
 from mcn.report.runs import RunState, Throughput, run_states
@@ -170,7 +171,9 @@ def _print(console: Console, root: Root, look: Look) -> None:
     ]
     for table in tables:
         console.print(table, "")
+    costs = (planned_and_actual(StepFolder(Path(board.path))) for board in look.steps)
     sections = {
+        "planned and actual": filter(None, costs),
         "ended short": failure_lines(look.steps),
         "lost videos": lost_videos_lines(look.lost_videos),
         "doubtful": doubt_lines(look.steps),

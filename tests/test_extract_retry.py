@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from extractors.extract import extract_shard
-from extractors.plan import extend_plan, last_shards, plan_again
+from extractors.plan import extend_plan, keep_plan, last_shards, with_videos_again
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.store.outcomes import StoreOutcomes
@@ -78,7 +78,8 @@ def test_tries_are_counted_across_restarts(tmp_path: Path) -> None:
 def test_videos_are_planned_again_behind_all_that_is_planned(tmp_path: Path) -> None:
     path = tmp_path / "video.csv"
     before = extend_plan(path, dict.fromkeys("abcdef", 1.0), videos_per_shard=3)
-    after = plan_again(path, {"b": 1.0, "e": 1.0}, videos_per_shard=3)
+    after = with_videos_again(before, {"b": 1.0, "e": 1.0}, videos_per_shard=3)
+    keep_plan(path, after)
     assert after == [*before, ["b", "e"]]
     assert extend_plan(path, dict.fromkeys("abcdef", 1.0), videos_per_shard=3) == after
     assert last_shards(after)["b"] == 2 != last_shards(after)["a"]

@@ -1,10 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from extractors.resize import ResizeConfig
 from extractors.resize_shard import resize_shard
-from mcn.data.ledger import LedgerFile
+from mcn.data.failure_class import Retry
+from mcn.data.ledger import LedgerFile, Outcome
 from mcn.progress import Progress
 from mcn.stop import StopRequest
 from mcn.store.layout import lease_folder
@@ -26,7 +28,9 @@ def sources(tmp_path: Path) -> dict[str, Path]:
     return raw
 
 
-def resize(root: Path, sources: dict[str, Path], progress: Progress | None = None) -> None:
+def resize(
+    root: Path, sources: dict[str, Path], progress: Progress | None = None, **options: Any
+) -> None:
     (root / "resized").mkdir(parents=True, exist_ok=True)
     with progress or Progress("", total=len(sources), unit="videos", is_shown=False) as counted:
         resize_shard(
@@ -37,6 +41,7 @@ def resize(root: Path, sources: dict[str, Path], progress: Progress | None = Non
             num_threads=1,
             progress=counted,
             stop=StopRequest(),
+            **options,
         )
 
 
@@ -97,3 +102,55 @@ def test_an_overtaken_process_enters_nothing_more_and_the_next_one_ends_alike(
     resize(root, sources)
     assert files(root) == files(tmp_path / "left alone")
     assert ledger.read() == LedgerFile(tmp_path / "left alone" / "ledger" / "00000.jsonl").read()
+
+
+@pytest.mark.parametrize(
+    ("before", "retry", "tries"),
+    [
+        (Outcome(video_id="a", status="failed", reason="hung", kind="poison", attempts=1), None, 1),
+        (Outcome(video_id="a", status="failed", reason="hung", kind="poison", attempts=2), None, 0),
+        (Outcome(video_id="a", status="failed", reason="missing", attempts=4), None, 0),
+        (Outcome(video_id="a", status="failed", reason="missing", attempts=4), "transient", 1),
+        (Outcome(video_id="a", status="failed", reason="empty", attempts=1), "transient", 0),
+        (Outcome(video_id="a", status="done", attempts=1), "all", 0),
+    ],
+)
+def test_just_the_failures_that_are_due_are_resized_again(
+    tmp_path: Path,
+    sources: dict[str, Path],
+    before: Outcome,
+    retry: Retry | None,
+    tries: int,
+) -> None:
+    ledger = LedgerFile(tmp_path / "root" / "ledger" / "00000.jsonl")
+    ledger.append(before)
+    resize(tmp_path / "root", {"a": sources["a"]}, retry=retry)
+    after = ledger.read()["a"]
+    assert after.attempts == before.attempts + tries
+    assert after.status == ("done" if tries else before.status)
+
+
+def test_sources_go_only_where_what_was_made_of_them_is_sound(
+    tmp_path: Path, sources: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "root"
+    resize(root, sources)
+    assert all(path.exists() for path in sources.values())
+    sound = (root / "resized" / "a.mp4").read_bytes()
+    (root / "resized" / "b.mp4").write_bytes(sound[: len(sound) // 2])
+    resize(root, sources, deletes_sources=True)
+    assert {name for name, path in sources.items() if path.exists()} == {"b", "bad"}
+    assert "b.mp4 is kept" in capsys.readouterr().out
+    outcomes = LedgerFile(root / "ledger" / "00000.jsonl").read()
+    assert {k for k, outcome in outcomes.items() if outcome.is_source_deleted} == {"a", "c"}
+
+
+def test_a_source_that_a_kill_left_behind_after_the_entry_goes_at_the_next_run(
+    tmp_path: Path, sources: dict[str, Path]
+) -> None:
+    only = {"a": sources["a"]}
+    content = sources["a"].read_bytes()
+    resize(tmp_path / "root", only, deletes_sources=True)
+    sources["a"].write_bytes(content)
+    resize(tmp_path / "root", only, deletes_sources=True)
+    assert not sources["a"].exists()

@@ -9,7 +9,7 @@ damaged, that is all of it.
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,13 +18,13 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy.typing import NDArray
 
-from mcn.data.failure_class import FailureClass
+from mcn.data.failure_class import FailureClass, Retry, is_due
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.store.checksum import crc32c
 
 COLUMNS_SUFFIX = ".columns"
-CLASSES: tuple[FailureClass | None, ...] = (None, "permanent", "transient", "poison")
-"""What the column `failure` counts in; the first is of videos that are done."""
+_CLASS_OF_CODE: dict[int, FailureClass] = {1: "permanent", 2: "transient", 3: "poison"}
+_CODE_OF_CLASS = {failure: code for code, failure in _CLASS_OF_CODE.items()}
 _FORMAT = "mcn-ledger-columns-1"
 
 
@@ -33,7 +33,7 @@ def outcome_dtype(*, id_bytes: int, reason_bytes: int) -> "np.dtype[Any]":
     return np.dtype(
         [
             ("video_id", f"S{max(1, id_bytes)}"),
-            ("failure", "u1"),
+            ("failure", "u1"),  # 0 where it is done, else the class
             ("reason", f"S{max(1, reason_bytes)}"),
             ("attempts", "<u4"),
             ("num_frames", "<i8"),
@@ -63,18 +63,32 @@ class StepColumns:
         done = self.done
         return dict(zip(_texts(done["video_id"]), done[field].tolist(), strict=True))
 
+    def left(self, video_ids: Iterable[str], retry: Retry | None) -> set[str]:
+        """Those of the videos that are still to be done, as `is_left` of the ledger says it."""
+        final = {
+            video_id
+            for video_id, failure, attempts in zip(
+                _texts(self.rows["video_id"]),
+                self.rows["failure"].tolist(),
+                self.rows["attempts"].tolist(),
+                strict=True,
+            )
+            if not failure or not is_due(_CLASS_OF_CODE[failure], attempts, retry)
+        }
+        return set(video_ids) - final
+
     def poison_attempts(self) -> list[int]:
         """How often each video was tried that last took its decoder down."""
-        is_poison = self.rows["failure"] == CLASSES.index("poison")
+        is_poison = self.rows["failure"] == _CODE_OF_CLASS["poison"]
         attempts: list[int] = self.rows["attempts"][is_poison].tolist()
         return attempts
 
     def failures(self) -> dict[FailureClass, Counter[str]]:
         """How many videos have failed, by class and reason."""
         counts: dict[FailureClass, Counter[str]] = {}
-        for code, failure in enumerate(CLASSES):
+        for code, failure in _CLASS_OF_CODE.items():
             reasons = self.rows["reason"][self.rows["failure"] == code]
-            if failure is not None and len(reasons):
+            if len(reasons):
                 counts[failure] = Counter(_texts(reasons))
         return counts
 
@@ -155,7 +169,10 @@ def _as_rows(outcomes: Sequence[Outcome]) -> NDArray[Any]:
     )
     rows = np.zeros(len(outcomes), dtype)
     rows["video_id"], rows["reason"] = ids, reasons
-    rows["failure"] = [CLASSES.index(outcome.failure) for outcome in outcomes]
+    rows["failure"] = [
+        0 if (failure := outcome.failure) is None else _CODE_OF_CLASS[failure]
+        for outcome in outcomes
+    ]
     for name in ("attempts", "num_frames", "seconds", "completeness", "is_source_deleted"):
         rows[name] = [getattr(outcome, name) for outcome in outcomes]
     return rows

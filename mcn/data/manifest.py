@@ -7,12 +7,11 @@ that may never be had, or from a folder, which lists what is there.
 
 import csv
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from mcn.data.rows import read_rows
+from mcn.data.rows import at_line, read_fields, read_rows
 from mcn.data.video_id import check_video_id
 
 RAW_SUFFIXES = frozenset(
@@ -22,8 +21,7 @@ RAW_SUFFIXES = frozenset(
 """What a raw file may end in, in small or capital letters."""
 
 
-@dataclass(frozen=True)
-class Video:
+class Video(NamedTuple):
     """One video of a manifest."""
 
     video_id: str
@@ -34,7 +32,7 @@ class Video:
     frames: int | None = None
 
 
-COLUMNS = tuple(field.name for field in fields(Video))
+COLUMNS = Video._fields
 
 
 def read_manifest(path: Path) -> list[Video]:
@@ -43,18 +41,25 @@ def read_manifest(path: Path) -> list[Video]:
     Raises:
         ValueError: If a line is malformed or names a video again; names file and line.
     """
-    place_of: dict[str, str] = {}
+    line_of: dict[str, int] = {}
     videos = []
-    for where, row in read_rows(path, COLUMNS):
-        video_id = check_video_id(row["video_id"], where)
-        if place_of.setdefault(video_id, where) != where:
-            raise ValueError(f"{where}: video {video_id!r} is also in {place_of[video_id]}")
+    for line, (video_id, raw, category, seconds, frames) in read_fields(path, COLUMNS):
+        check_video_id(video_id, at_line(path, line))
+        if line_of.setdefault(video_id, line) != line:
+            first = at_line(path, line_of[video_id])
+            raise ValueError(f"{at_line(path, line)}: video {video_id!r} is also in {first}")
         try:
-            seconds = float(row["seconds"]) if row["seconds"] else None
-            frames = int(row["frames"]) if row["frames"] else None
+            videos.append(
+                Video(
+                    video_id,
+                    raw,
+                    category,
+                    float(seconds) if seconds else None,
+                    int(frames) if frames else None,
+                )
+            )
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-        videos.append(Video(video_id, row["path"], row["category"], seconds, frames))
+            raise ValueError(f"{at_line(path, line)}: {error}") from error
     return videos
 
 
@@ -65,10 +70,26 @@ def write_manifest(path: Path, videos: Iterable[Video]) -> None:
     with aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(map(attrgetter(*COLUMNS), videos))
+        writer.writerows(videos)
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
+
+
+def with_lengths(
+    videos: Iterable[Video], seconds: Mapping[str, float], frames: Mapping[str, int]
+) -> list[Video]:
+    """The videos, with what is known of the lengths of some; where nothing is, as they were."""
+    return [
+        Video(
+            video_id,
+            path,
+            category,
+            seconds.get(video_id, old_seconds),
+            frames.get(video_id, old_frames),
+        )
+        for video_id, path, category, old_seconds, old_frames in videos
+    ]
 
 
 def from_howto100m(csv_path: Path, raw_folder: Path) -> list[Video]:

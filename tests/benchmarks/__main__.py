@@ -12,6 +12,7 @@ from pathlib import Path
 import tyro
 
 from tests.benchmarks import (
+    census,
     frames,
     kmeans,
     loader,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[..., list[Result]]] = {
     "training_step": training_step.measure,
     "resize": resize.measure,
     "status": status.measure,
+    "census": census.measure,
 }
 
 
@@ -43,7 +45,7 @@ class Arguments:
 
     only: str | None = None
     """Names of benchmarks with commas between them; all by default: store_clips, frames, kmeans,
-    ranks, loader, training_step, resize, status."""
+    ranks, loader, training_step, resize, status, census."""
     quick: bool = False
     """Small sizes, to see that everything runs; the numbers mean little."""
     out: Path | None = None

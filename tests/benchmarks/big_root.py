@@ -34,7 +34,7 @@ DONE = Outcome(
 
 
 def make_root(root: Root, *, num_videos: int) -> None:
-    """All videos downloaded and resized, all extracted; two in a hundred failed each time."""
+    """All downloaded and resized, the first half extracted; two in a hundred failed each time."""
     ids = [f"{number:011x}" for number in range(num_videos)]
     write_manifest(root.manifest, (Video(v, f"raw/{v}.mp4", "", SECONDS) for v in ids))
     claim_resize_rule(root, ResizeConfig())
@@ -50,12 +50,13 @@ def make_root(root: Root, *, num_videos: int) -> None:
             ledger.path.parent.mkdir(parents=True, exist_ok=True)
             ledger.path.write_text(lines)
             leave_columns(ledger)
+    root.raw.mkdir()
     features = Features()
     for name in (features.audio, features.video):
         (root.store / name).mkdir(parents=True)
         fingerprint = Fingerprint(name, "0" * 64, 4, 1.0, {"version": 1})
         with TemporaryDirectory(dir=root.path) as journals:
-            for index, shard in enumerate(plan):
+            for index, shard in enumerate(plan[: len(plan) // 2]):
                 journal = Path(journals) / f"{index:05d}"
                 _write_shard(root.store / name / f"{index:05d}.h5", journal, shard, fingerprint)
 

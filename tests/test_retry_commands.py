@@ -1,0 +1,120 @@
+"""`--retry` and `--plan` as commands: shards for what failed, and a look that changes nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+from gensim.models import KeyedVectors
+
+from extractors.corpus import listed_videos
+from extractors.plan import read_plan, shards_again
+from jobs import download, extract, resize
+from mcn.data.ledger import LedgerFile, Outcome
+from mcn.root import Root
+from mcn.store.reader import FeatureStore
+from slurm.launch import Target
+from tests.videos import write_video
+
+HERE = Target(cluster="debug")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    """Two resized videos with captions; of the second no word is known."""
+    root = Root(tmp_path / "root")
+    ledger = LedgerFile(root.ledger / "resize" / "00000.jsonl")
+    for video_id in "ab":
+        ledger.append(Outcome(video_id=video_id, status="done", seconds=9.0, num_frames=270))
+    root.weights.mkdir()
+    vectors = KeyedVectors(3)
+    vectors.add_vectors(["chop"], [[1.0, 2.0, 3.0]])
+    vectors.save_word2vec_format(str(root.weights / "words.bin"), binary=True)
+    write_captions(root, a="chop", b="unheard")
+    return root
+
+
+def write_captions(root: Root, **texts: str) -> None:
+    captions = {k: {"start": [0.0], "end": [1.0], "text": [text]} for k, text in texts.items()}
+    root.captions.mkdir(exist_ok=True)
+    (root.captions / "caption.json").write_text(json.dumps(captions))
+
+
+def extract_text(root: Root, **options: object) -> None:
+    chosen = {"modalities": ("text",), "word_vectors": root.weights / "words.bin", "target": HERE}
+    extract.main(extract.Arguments(root=root.path, **chosen, **options))  # type: ignore[arg-type]
+
+
+def test_what_failed_is_tried_again_in_a_shard_of_its_own_when_asked_for(root: Root) -> None:
+    extract_text(root)
+    store, plan = root.store / "text-word2vec", root.plans / "text.csv"
+    sealed = (store / "00000.h5").read_bytes()
+    assert FeatureStore(store).failures() == [("b", "no-known-words")]
+    extract_text(root, retry="transient")
+    assert read_plan(plan) == [["a", "b"]]
+    write_captions(root, a="chop", b="chop chop")
+    extract_text(root, retry="all")
+    assert read_plan(plan) == [["a", "b"], ["b"]]
+    assert (store / "00000.h5").read_bytes() == sealed
+    features = FeatureStore(store)
+    assert (sorted(features.video_ids), features.failures()) == (["a", "b"], [])
+    assert len(features.read("b")) == 2
+    assert shards_again(plan) == {1: "text-word2vec"}
+    extract_text(root, retry="all")
+    assert read_plan(plan) == [["a", "b"], ["b"]]
+
+
+def test_a_retry_that_is_asked_for_twice_is_planned_once(root: Root) -> None:
+    extract_text(root)
+    extract_text(root, retry="all", plan=True)
+    (root.store / "text-word2vec" / "00001.lease").mkdir()  # another task is at it
+    extract_text(root, retry="all", array="0")
+    extract_text(root, retry="all", array="0")
+    assert read_plan(root.plans / "text.csv") == [["a", "b"], ["b"]]
+
+
+def test_another_store_of_the_same_plan_leaves_those_shards_alone(root: Root) -> None:
+    arguments = extract.Arguments(root=root.path, modalities=("video",))
+    plan = root.plans / "video.csv"
+    plan.parent.mkdir(parents=True)
+    plan.write_text("shard,video_id\n0,a\n0,b\n1,b,video-resnet18\n")
+    assert extract._left("video", read_plan(plan), [0, 1], root, arguments) == {0}
+
+
+def test_a_plan_costs_nothing_and_changes_nothing(
+    root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root.raw.mkdir()
+    write_video(root.raw / "new.mp4", seconds=1.0, width=64, height=48)
+    listed_videos(root)
+    before = {path: path.stat().st_mtime_ns for path in root.path.rglob("*") if path.is_file()}
+    resize.main(resize.Arguments(root=root.path, plan=True, target=HERE))
+    download.main(download.Arguments(root=root.path, plan=True, target=HERE))
+    extract.main(extract.Arguments(root=root.path, plan=True, target=HERE))
+    assert before == {
+        path: path.stat().st_mtime_ns for path in root.path.rglob("*") if path.is_file()
+    }
+    printed = capsys.readouterr().out
+    for word in (
+        " TB in",
+        "new files",
+        "core-hours",
+        "wall time",
+        "longest task",
+        "not measured here",
+    ):
+        assert printed.count(word) == 3
+
+
+def test_the_manifest_learns_how_long_videos_are(root: Root) -> None:
+    root.raw.mkdir()
+    for video_id in "abc":
+        (root.raw / f"{video_id}.mp4").touch()
+    said = Outcome(video_id="c", status="done", seconds=61.0)
+    LedgerFile(root.ledger / "download" / "00000.jsonl").append(said)
+    assert [(v.seconds, v.frames) for v in listed_videos(root)] == [
+        (9.0, 270),
+        (9.0, 270),
+        (61.0, None),
+    ]
+    (root.ledger / "download" / "00000.jsonl").unlink()
+    assert listed_videos(root)[2].seconds == 61.0
