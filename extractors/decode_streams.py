@@ -7,7 +7,7 @@ it is therefore the same, as long as the file can be read to its end.
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import av.stream
 import numpy as np
@@ -25,6 +25,7 @@ from extractors.track import MediaPacket, Share, packets
 NOTHING = np.empty(0, np.uint8)
 
 
+@runtime_checkable
 class Tap(Protocol):
     """Takes one wanted stream from the packets of a file; a MediaError of its own ends it."""
 
@@ -114,6 +115,4 @@ def _finished(number: int, tap: Tap) -> Iterator[Labelled]:
 
 
 def _failed(number: int, error: MediaError) -> Labelled:
-    return Labelled(
-        NOTHING, {"stream": number, "reason": error.reason, "message": error.message}
-    )
+    return Labelled(NOTHING, {"stream": number, "reason": error.reason, "message": error.message})

@@ -49,8 +49,8 @@ class PictureTap:
             raise MediaError("no-video", f"{path}: there is no video in it")
         self.stream = video
         self.num_pictures = 0
-        has_promise = video.frames and video.average_rate
-        self.num_promised = math.ceil(video.frames / video.average_rate) if has_promise else 1
+        rate = video.average_rate
+        self.num_promised = math.ceil(video.frames / rate) if video.frames and rate else 1
         self._decoder = KeyframeDecoder(video, start_seconds(container))
         self._waiting: list[UInt8[np.ndarray, "height width 3"]] = []
         self._shape: tuple[int, ...] | None = None

@@ -1,6 +1,7 @@
 """What may be wanted of a resized file: kinds of streams, in words that reach another process."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,9 @@ class Sound:
 
 Stream = Pictures | MovingPictures | Sound
 
-KINDS: dict[str, type[Stream]] = {kind.__name__: kind for kind in (Pictures, MovingPictures, Sound)}
+KINDS: dict[str, Callable[..., Stream]] = {
+    kind.__name__: kind for kind in (Pictures, MovingPictures, Sound)
+}
 
 
 def to_words(stream: Stream) -> dict[str, Any]:
