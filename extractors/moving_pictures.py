@@ -1,5 +1,6 @@
 """Pictures of a resized video at an even rate, of the size that a network takes; without torch."""
 
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +14,21 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-from extractors.media import MediaError, find_video, start_seconds
+from extractors.media import MediaError, find_video, open_media, start_seconds
 from extractors.streams import MovingPictures
-from extractors.track import MediaPacket, Share, Track
+from extractors.track import MediaPacket, Share, Track, packets
 
 PICTURES_AT_ONCE = 64
+
+
+def moving_pictures_of(
+    path: Path, wanted: MovingPictures
+) -> Iterator[UInt8[np.ndarray, "some height width 3"]]:
+    """The pictures of a file as `MovingPictureTap` takes them, some at a time."""
+    with open_media(path) as container:
+        tap = MovingPictureTap(path, container, wanted)
+        yield from itertools.chain.from_iterable(map(tap.push, packets(container, tap.stream)))
+        yield from tap.finish()
 
 
 class MovingPictureTap:

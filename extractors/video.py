@@ -108,7 +108,7 @@ class VideoExtractor:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         # More than 8 frames of ResNet-152 outgrow a processor's caches: 32 take a tenth longer.
         self.batch_size = batch_size or (256 if self.device.type == "cuda" else 8)
-        self.dtype = torch.bfloat16 if _is_bf16_fast(self.device) else torch.float32
+        self.dtype = torch.bfloat16 if is_bf16_fast(self.device) else torch.float32
         self.network = network.to(self.device).eval()
         for parameter in network.parameters():
             if parameter.dim() == 4:  # of a convolution, in the form that autocast would give it
@@ -151,7 +151,8 @@ def _drop_classifier(network: nn.Module) -> int:
     return classifier.in_features
 
 
-def _is_bf16_fast(device: torch.device) -> bool:
+def is_bf16_fast(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 faster than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()

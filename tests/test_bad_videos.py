@@ -90,12 +90,12 @@ class Bad:
 BAD = {
     "empty": Bad(lambda _, path: path.touch(), {"empty"}, {"empty"}, {"empty"}),
     "missing": Bad(lambda _, path: None, {"missing"}, {"missing"}, {"missing"}),
-    "cut off": Bad(cut, {"truncated"}, {"truncated"}, {""}),
+    "cut off": Bad(cut, {"truncated"}, {"truncated"}, {"truncated"}),
     "damaged": Bad(
         partial(damage, seed=1),
         {"", "truncated", "unreadable", "undecodable"},
         {"", "truncated", "unreadable", "undecodable", "keyframes"},
-        {"", "unreadable", "no-audio"},
+        {"", "truncated", "unreadable", "no-audio"},
     ),
     "a pipe": Bad(lambda _, path: os.mkfifo(path), {"unreadable"}, {"unreadable"}, {"unreadable"}),
     # A raw video may lie anywhere; resizing makes files, so that a link is none of its own.
