@@ -12,6 +12,7 @@ from pathlib import Path
 import tyro
 
 from tests.benchmarks import (
+    extraction,
     frames,
     kmeans,
     loader,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[..., list[Result]]] = {
     "loader": loader.measure,
     "training_step": training_step.measure,
     "resize": resize.measure,
+    "extraction": extraction.measure,
     "status": status.measure,
 }
 
@@ -43,7 +45,7 @@ class Arguments:
 
     only: str | None = None
     """Names of benchmarks with commas between them; all by default: store_clips, frames, kmeans,
-    ranks, loader, training_step, resize, status."""
+    ranks, loader, training_step, resize, extraction, status."""
     quick: bool = False
     """Small sizes, to see that everything runs; the numbers mean little."""
     out: Path | None = None
