@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from extractors.media import MediaError
 from extractors.resize import ResizeConfig
 from extractors.resize_sandboxed import resize_in, resized_numbers
-from extractors.sandbox import Sandbox
+from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
@@ -33,6 +33,7 @@ def resize_shard(
     num_threads: int,
     progress: Progress,
     stop: StopRequest,
+    limits: SandboxLimits = DEFAULT_LIMITS,
 ) -> None:
     """Resize what the ledger does not know yet, and enter what became of it.
 
@@ -46,6 +47,7 @@ def resize_shard(
         num_threads: Videos at once, each in a child process.
         progress: Told of videos as they are done.
         stop: Once it is set no further video is begun; those under way are finished.
+        limits: What a video may cost.
 
     Raises:
         StoppedEarlyError: It was set; what is done is kept.
@@ -60,7 +62,7 @@ def resize_shard(
         missing = {k: v for k, v in sources.items() if k not in entered}
         progress.skip(len(sources) - len(missing))
         ours = _own_folder(work, lease.token)
-        with _sandboxes(num_threads) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
+        with _sandboxes(num_threads, limits) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
             futures = [
                 pool.submit(
                     _resize, video_id, source, ours / f"{video_id}.mp4", config, stop, sandboxes
@@ -104,12 +106,12 @@ def _put_in_place(outcome: Outcome, made_in: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _sandboxes(num_threads: int) -> Iterator[SimpleQueue[Sandbox]]:
+def _sandboxes(num_threads: int, limits: SandboxLimits) -> Iterator[SimpleQueue[Sandbox]]:
     """One for each thread; whoever takes one puts it back."""
     sandboxes: SimpleQueue[Sandbox] = SimpleQueue()
     with ExitStack() as stack:
         for _ in range(num_threads):
-            sandboxes.put(stack.enter_context(Sandbox(resized_numbers)))
+            sandboxes.put(stack.enter_context(Sandbox(resized_numbers, limits)))
         yield sandboxes
 
 

@@ -23,7 +23,7 @@ TRIES_TO_START = 3
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxLimits:
-    """What a file may cost."""
+    """What a file may cost, in the process that decodes it; one that costs more has failed."""
 
     seconds: float = 60.0
     """Time for any file."""

@@ -11,6 +11,7 @@ from extractors.corpus import claim_resize_rule, raw_videos, resize_ledger
 from extractors.plan import extend_plan, read_plan
 from extractors.resize import ResizeConfig
 from extractors.resize_shard import resize_shard
+from extractors.sandbox import SandboxLimits
 from jobs.command import run_command
 from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
 from mcn.data.ledger import LedgerFile, read_ledger
@@ -36,6 +37,7 @@ class Arguments:
     """Mean number of videos in a shard, when new videos are planned."""
     threads: int = len(os.sched_getaffinity(0))
     """Videos resized at once."""
+    sandbox: SandboxLimits = field(default_factory=SandboxLimits)
     target: OmitArgPrefixes[Target] = field(
         default_factory=lambda: Target(resources=site_resources("resize"))
     )
@@ -86,6 +88,7 @@ def _resize(index: int, root: Root, arguments: Arguments) -> None:
             num_threads=arguments.threads,
             progress=progress,
             stop=stop,
+            limits=arguments.sandbox,
         )
 
 

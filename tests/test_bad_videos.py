@@ -19,7 +19,8 @@ from av.packet import Packet
 from extractors.audio import AudioExtractor
 from extractors.audio_records import AudioRecords
 from extractors.corpus import ResizedVideos
-from extractors.extract import RecordSource
+from extractors.extract import Wanted
+from extractors.one_pass import Decoding, MediaSource, records_in_one_pass
 from extractors.resize import ResizeConfig, resize_video
 from extractors.resize_shard import resize_shard
 from extractors.sandbox import SandboxLimits
@@ -147,7 +148,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, bad in BAD.items():
         bad.spoil(sound, folder / f"{name}.mp4")
         shutil.copy(sound, folder / f"after {name}.mp4")
+    give_sound(folder / "8000 x 8000.mp4", sound, folder / "bomb with sound.mp4")
     return folder
+
+
+def give_sound(pictures: Path, sound: Path, path: Path) -> None:
+    """The pictures of one file and the sound of another."""
+    with (
+        av.open(str(pictures)) as video,
+        av.open(str(sound)) as audio,
+        av.open(str(path), "w", format="mov") as container,
+    ):
+        sources = {video: video.streams.video[0], audio: audio.streams.audio[0]}
+        streams = [container.add_stream_from_template(source) for source in sources.values()]
+        for (file, source), stream in zip(sources.items(), streams, strict=True):
+            for packet in file.demux(source):
+                if packet.size:
+                    packet.stream = stream
+                    container.mux(packet)
 
 
 @pytest.fixture
@@ -155,18 +173,18 @@ def videos(folder: Path) -> ResizedVideos:
     return ResizedVideos(
         folder,
         {"sample_rate": 16_000},
-        completeness=dict.fromkeys(NAMES, 1.0),
-        seconds=dict.fromkeys(NAMES, SECONDS),
+        completeness=dict.fromkeys([*NAMES, "bomb with sound"], 1.0),
+        seconds=dict.fromkeys([*NAMES, "bomb with sound"], SECONDS),
     )
 
 
-def of_video(videos: ResizedVideos) -> RecordSource:
+def of_video(videos: ResizedVideos) -> VideoRecords:
     torch.manual_seed(0)
     extractor = VideoExtractor(build_backbone("resnet18"), batch_size=8)
     return VideoRecords(videos, extractor, Weights(Path(), "0" * 64, ""), name="v", limits=LIMITS)
 
 
-def of_audio(videos: ResizedVideos) -> RecordSource:
+def of_audio(videos: ResizedVideos) -> AudioRecords:
     torch.manual_seed(0)
     extractor = AudioExtractor(Davenet(), window_frames=512)
     return AudioRecords(videos, extractor, Weights(Path(), "0" * 64, ""), name="a", limits=LIMITS)
@@ -174,13 +192,37 @@ def of_audio(videos: ResizedVideos) -> RecordSource:
 
 @pytest.mark.parametrize("make, step", [(of_video, "video"), (of_audio, "audio")])
 def test_each_bad_video_has_its_reason_and_the_one_after_it_has_its_rows(
-    videos: ResizedVideos, make: Callable[[ResizedVideos], RecordSource], step: str
+    videos: ResizedVideos, make: Callable[[ResizedVideos], MediaSource], step: str
 ) -> None:
-    records = list(make(videos).records(NAMES))
+    wanted = [Wanted(name, (0,)) for name in NAMES]
+    decoding = Decoding(limits=LIMITS)
+    records = [record for _, record in records_in_one_pass([make(videos)], wanted, decoding)]
     assert [record.video_id for record in records] == NAMES
     assert unexpected({record.video_id: record.reason for record in records}, step) == {}
     after = [record.features for record in records if record.video_id.startswith("after")]
     assert {features.tobytes() for features in after} == {after[0].tobytes()} != {b""}
+
+
+def test_a_picture_that_breaks_its_decoder_costs_the_sound_of_the_file_nothing(
+    videos: ResizedVideos,
+) -> None:
+    names = ["bomb with sound", "damaged", "after damaged"]
+    sources: list[MediaSource] = [of_video(videos), of_audio(videos)]
+    decoding = Decoding(limits=LIMITS)
+
+    def records(numbers: tuple[int, ...]) -> list[tuple[int, str, str, bytes]]:
+        wanted = [Wanted(name, numbers) for name in names]
+        return [
+            (number, record.video_id, record.reason, record.features.tobytes())
+            for number, record in records_in_one_pass(sources, wanted, decoding)
+        ]
+
+    alone = [*records((0,)), *records((1,))]
+    assert sorted(records((0, 1))) == sorted(alone)
+    assert {(name, reason) for _, name, reason, _ in alone if name == names[0]} == {
+        (names[0], "out-of-memory"),
+        (names[0], ""),
+    }
 
 
 def test_each_bad_raw_video_has_its_reason_and_the_one_after_it_is_resized(

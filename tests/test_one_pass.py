@@ -23,15 +23,18 @@ from extractors.decode_streams import decode_streams
 from extractors.extract import ShardToFill, Wanted, fill_shards, network_record
 from extractors.one_pass import Decoding, MediaSource, records_in_one_pass
 from extractors.resize import ResizeConfig, resize_video
+from extractors.sandbox import SandboxLimits
 from extractors.streams import MovingPictures, Pictures, Sound, Stream, to_words
 from extractors.video import VideoExtractor, build_backbone
 from extractors.video_records import VideoRecords
 from extractors.weights import Weights
+from jobs import extract, resize
 from mcn.models.davenet import Davenet
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.store.record import Record
 from mcn.store.shard import open_shard
+from slurm.launch import Target
 from tests.opened import OpenedFiles
 from tests.videos import write_video
 
@@ -295,3 +298,43 @@ def write_black(path: Path) -> None:
         container.mux(audio.encode(silence))
         for stream in (video, audio):
             container.mux(stream.encode(None))
+
+
+@pytest.mark.slow
+def test_the_command_makes_every_store_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    for video_id, seconds in {"a": 1.2, "b": 0.4}.items():
+        write_video(tmp_path / "raw" / f"{video_id}.mp4", seconds=seconds)
+    here = Target(cluster="debug")
+    resize.main(resize.Arguments(root=tmp_path, target=here, sandbox=SandboxLimits(memory_gb=2)))
+    arguments = extract.Arguments(
+        root=tmp_path,
+        modalities=("video", "audio"),
+        backbone="resnet18",
+        weights="random:0",
+        backbone_3d="r3d_18",
+        weights_3d="random:0",
+        audio_weights="random:0",
+        min_complete=0.9,
+        decoders=2,
+        sandbox=SandboxLimits(memory_gb=2, files_per_child=1),
+        target=here,
+    )
+    extract.main(arguments)
+    rates = {}
+    for folder in (tmp_path / "store").glob("*-*"):
+        shard = open_shard(folder / "00000.h5")
+        fingerprint = shard.fingerprint()
+        assert fingerprint.recipe["min_complete"] == 0.9
+        rates[folder.name] = fingerprint.rows_per_second, shard.index["num_rows"].tolist()
+    assert rates == {
+        "video-resnet18": (1.0, [2, 1]),
+        "video-r3d_18": (1.5, [2, 1]),
+        "audio-davenet": (6.25, [8, 3]),
+    }
+
+
+@pytest.mark.parametrize("name, value", [("min_complete", 1.1), ("decoders", 0)])
+def test_settings_that_mean_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} {value}"):
+        extract.Arguments(**{name: value})  # type: ignore[arg-type]
