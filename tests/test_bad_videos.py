@@ -206,7 +206,7 @@ def test_each_bad_video_has_its_reason_and_the_one_after_it_has_its_rows(
 def test_a_picture_that_breaks_its_decoder_costs_the_sound_of_the_file_nothing(
     videos: ResizedVideos,
 ) -> None:
-    names = ["bomb with sound", "damaged", "after damaged"]
+    names = ["bomb with sound", "damaged"]
     sources: list[MediaSource] = [of_video(videos), of_audio(videos)]
     decoding = Decoding(limits=LIMITS)
 
