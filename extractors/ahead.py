@@ -1,75 +1,47 @@
-"""Takes items from where they are made in a background thread, a few ahead of their use."""
+"""Does work in background threads, a few items ahead of the use of its results."""
 
-import threading
+import itertools
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
-def read_ahead(items: Iterable[T], *, limit: int) -> Generator[T, None, None]:
-    """The same items, made by a thread that goes on while they are used.
+def map_ahead(
+    function: Callable[[T], U],
+    items: Iterable[T],
+    *,
+    num_threads: int,
+    initializer: Callable[[], object] | None = None,
+) -> Generator[U, None, None]:
+    """The function of each item, in the order of the items.
 
-    An error in the making is raised here, after the items before it.
+    An error is raised where its result would have come. Work that has begun is finished, however
+    this ends.
 
     Args:
-        items: What to take.
-        limit: How many may lie ready, the one in the making included.
+        function: Called in the threads.
+        items: Taken in the caller's thread, as many ahead of a result's use as there are threads.
+        num_threads: Items that are worked on at a time, or lie ready.
+        initializer: Called first in each thread.
     """
-    ready = _Ready[T](limit)
-    maker = threading.Thread(target=ready.fill, args=(iter(items),), daemon=True)
-    maker.start()
-    try:
-        yield from ready.drain()
-    finally:
-        ready.close()
-        maker.join()
+    remaining = iter(items)
+    with ThreadPoolExecutor(num_threads, initializer=initializer) as pool:
+        ahead: deque[Future[U]] = deque()
 
+        def begin(count: int) -> None:
+            for item in itertools.islice(remaining, count):
+                ahead.append(pool.submit(function, item))
 
-class _Ready(Generic[T]):
-    """Items between the thread that makes them and the one that uses them."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._items: deque[T] = deque()
-        self._is_closed = False
-        self._error: BaseException | None = None
-        self._changed = threading.Condition()
-
-    def fill(self, items: Iterator[T]) -> None:
         try:
-            while self._has_room():
-                item = next(items)
-                with self._changed:
-                    self._items.append(item)
-                    self._changed.notify_all()
-        except StopIteration:
-            pass
-        except BaseException as error:  # handed over, to be raised where the items are used
-            self._error = error
+            begin(num_threads)
+            while ahead:
+                result = ahead.popleft().result()
+                begin(1)
+                yield result
         finally:
-            self.close()
-
-    def _has_room(self) -> bool:
-        """Waits for room; False once nobody wants more."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or len(self._items) < self._limit)
-            return not self._is_closed
-
-    def drain(self) -> Iterator[T]:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._items or self._is_closed)
-                if not self._items:
-                    break
-                item = self._items.popleft()
-                self._changed.notify_all()
-            yield item
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify_all()
+            for future in ahead:
+                future.cancel()

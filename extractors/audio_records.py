@@ -1,32 +1,33 @@
 """Sound of resized videos as records of the store."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
-from extractors.ahead import read_ahead
-from extractors.audio import ROWS_PER_SECOND, AudioExtractor, log_mel
-from extractors.batching import VIDEOS_AHEAD, Item
+from extractors.audio import ROWS_PER_SECOND, SAMPLE_RATE, AudioExtractor, log_mel
+from extractors.batching import OneByOne
 from extractors.corpus import ResizedVideos
-from extractors.extract import failed_record, features_record
-from extractors.media import MediaError, sound_of
-from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
+from extractors.extract import network_record
+from extractors.one_pass import records_alone
+from extractors.sandbox import DEFAULT_LIMITS, SandboxLimits
+from extractors.streams import Sound
 from extractors.weights import Weights
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import Record
 
 RECIPE_VERSION = 1
 """Raise it when the code makes other rows of the same sound."""
-SAMPLE_RATE = 16_000
 DIM = 1024
 
 
 class AudioRecords:
     """DAVEnet features of each resized video."""
+
+    stream = Sound(SAMPLE_RATE)
 
     def __init__(
         self,
@@ -35,15 +36,17 @@ class AudioRecords:
         weights: Weights,
         *,
         name: str,
+        min_complete: float = 0.95,
         limits: SandboxLimits = DEFAULT_LIMITS,
     ) -> None:
         """Takes the videos, the network, what it was loaded with, the name of its store.
 
-        A video may cost what the limits say.
+        A video must be there to a share of `min_complete`, and may cost what the limits say.
         """
         self.videos = videos
         self.limits = limits
         self.extractor = extractor
+        self.min_complete = min_complete
         self.fingerprint = Fingerprint(
             extractor=name,
             weights_sha256=weights.sha256,
@@ -53,6 +56,7 @@ class AudioRecords:
                 "version": RECIPE_VERSION,
                 "weights": weights.description,
                 "sample_rate": videos.rule["sample_rate"],
+                "min_complete": min_complete,
             },
         )
         self.provenance: dict[str, str | int | float] = {
@@ -64,42 +68,16 @@ class AudioRecords:
         }
 
     def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
-        return sound_records(
-            video_ids, self.videos, self.extractor, self.fingerprint, limits=self.limits
-        )
+        return records_alone(self, video_ids, self.limits)
 
+    def piece(self, array: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(array)
 
-def sound_records(
-    video_ids: Iterable[str],
-    videos: ResizedVideos,
-    rows_of: Callable[[Float[Tensor, "40 frames"]], Float[Tensor, "rows dim"]],
-    fingerprint: Fingerprint,
-    *,
-    limits: SandboxLimits,
-) -> Iterator[Record]:
-    """A record for each video, of the rows that its log-mel spectrogram gives."""
-    with (
-        Sandbox(sound_of, limits) as sandbox,
-        closing(
-            read_ahead(_waveforms(video_ids, videos, sandbox), limit=VIDEOS_AHEAD)
-        ) as waveforms,
-    ):
-        for video_id, waveform in waveforms:
-            if isinstance(waveform, MediaError):
-                yield failed_record(video_id, waveform.reason, fingerprint)
-                continue
-            rows = rows_of(log_mel(waveform, SAMPLE_RATE))
-            yield features_record(video_id, rows, videos.completeness[video_id], fingerprint)
+    def frames(self, pieces: Sequence[Tensor]) -> Float[Tensor, " samples"]:
+        return torch.cat(list(pieces))
 
+    def row_maker(self) -> OneByOne:
+        return OneByOne(lambda waveform: self.extractor(log_mel(waveform, SAMPLE_RATE)))
 
-def _waveforms(video_ids: Iterable[str], videos: ResizedVideos, sandbox: Sandbox) -> Iterator[Item]:
-    for video_id in video_ids:
-        try:
-            sound = sandbox.run(
-                videos.path(video_id),
-                promised_seconds=videos.seconds[video_id],
-                sample_rate=SAMPLE_RATE,
-            )
-            yield video_id, torch.from_numpy(np.concatenate(list(sound)))
-        except MediaError as error:
-            yield video_id, error
+    def record(self, video_id: str, rows: Tensor, completeness: float) -> Record:
+        return network_record(video_id, rows, completeness, self.fingerprint)

@@ -1,48 +1,36 @@
-"""Full batches of one shape across videos, whose frames are decoded ahead in the background.
+"""Full batches of one shape across videos: the rows of a network, video by video.
 
 With one batch shape a row depends neither on its place nor on its neighbours, so a shard that was
 begun twice has the bytes of one that was not.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from extractors.ahead import read_ahead
 from extractors.media import MediaError
-
-VIDEOS_AHEAD = 1
-"""Videos decoded or in decoding while one is in the network: what a kill costs besides that one."""
 
 Item = tuple[str, Tensor | MediaError]
 """A video's frames, or rows, or what went wrong with it."""
 
 
-def forward_across(
-    items: Iterable[Item],
-    forward: Callable[[Shaped[Tensor, "batch ..."]], Float[Tensor, "batch dim"]],
-    *,
-    batch_size: int,
-) -> Generator[Item, None, None]:
-    """The rows of each video on the CPU, or its error, in the order of the items.
+@runtime_checkable
+class RowMaker(Protocol):
+    """Makes the rows of one video after the other."""
 
-    Args:
-        items: Each video's frames, or its error; taken ahead in a thread. A video whose frames
-            have another shape than those of the one before begins a new batch.
-        forward: Gives a row for each frame of a batch. It need not wait for a GPU to finish.
-        batch_size: Frames in a batch; one that is not full is filled up with zeros.
-    """
-    packer = _Packer(forward, batch_size)
-    for video_id, frames in read_ahead(items, limit=VIDEOS_AHEAD):
-        packer.add(video_id, frames)
-        yield from packer.finished()
-    packer.run()
-    packer.settle()
-    yield from packer.finished()
+    def add(self, video_id: str, frames: Tensor | MediaError) -> None:
+        """Takes a video in."""
+
+    def flush(self) -> None:
+        """Makes what rows are still to be made."""
+
+    def finished(self) -> Iterator[Item]:
+        """The videos at the front whose rows are made, or their errors, in the order they came."""
 
 
 @dataclass
@@ -58,10 +46,21 @@ class _Video:
         return self.error or torch.cat(self.rows)
 
 
-class _Packer:
+class Packer:
     """Puts the frames of videos into batches, and the rows of batches to their videos."""
 
-    def __init__(self, forward: Callable[[Tensor], Tensor], batch_size: int) -> None:
+    def __init__(
+        self,
+        forward: Callable[[Shaped[Tensor, "batch ..."]], Float[Tensor, "batch dim"]],
+        batch_size: int,
+    ) -> None:
+        """Takes a network and the size of its batches.
+
+        Args:
+            forward: Gives a row for each frame of a batch. It need not wait for a GPU to finish.
+            batch_size: Frames in a batch; one that is not full is filled up with zeros. A video
+                whose frames have another shape than those of the one before begins a new batch.
+        """
         self._forward = forward
         self._batch_size = batch_size
         self._videos: deque[_Video] = deque()
@@ -70,14 +69,14 @@ class _Packer:
         self._running: tuple[list[tuple[_Video, int]], Tensor] | None = None
 
     def add(self, video_id: str, frames: Tensor | MediaError) -> None:
-        """Takes a video in, and runs the batches that it fills."""
+        """Takes a video in, and starts the batches that it fills."""
         if isinstance(frames, Tensor) and not len(frames):
             frames = MediaError("no-frames", f"video {video_id}: there are no frames in it")
         if isinstance(frames, MediaError):
             self._videos.append(_Video(video_id, error=frames))
             return
         if self._parts and self._parts[0][1].shape[1:] != frames.shape[1:]:
-            self.run()
+            self._run()
         video = _Video(video_id, num_missing=len(frames))
         self._videos.append(video)
         while len(frames):
@@ -85,20 +84,25 @@ class _Packer:
             self._parts.append((video, part))
             self._room -= len(part)
             if not self._room:
-                self.run()
+                self._run()
 
-    def run(self) -> None:
+    def flush(self) -> None:
+        """Runs the last batch, which need not be full, and waits for it."""
+        self._run()
+        self._settle()
+
+    def _run(self) -> None:
         """Starts a batch of what has come together, while the one before may still be running."""
         if not self._parts:
             return
         parts = [part for _, part in self._parts]
         batch = torch.cat([*parts, parts[0].new_zeros(self._room, *parts[0].shape[1:])])
         rows = self._forward(batch)
-        self.settle()
+        self._settle()
         self._running = [(video, len(part)) for video, part in self._parts], rows
         self._parts, self._room = [], self._batch_size
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Waits for the batch that is running, and gives its rows to their videos."""
         if self._running is None:
             return
@@ -114,3 +118,25 @@ class _Packer:
         while self._videos and not self._videos[0].num_missing:
             video = self._videos.popleft()
             yield video.video_id, video.outcome()
+
+
+class OneByOne:
+    """Makes the rows of each video by itself."""
+
+    def __init__(self, rows_of: Callable[[Tensor], Float[Tensor, "rows dim"]]) -> None:
+        """Takes what makes the rows of all that there is of a video."""
+        self._rows_of = rows_of
+        self._finished: deque[Item] = deque()
+
+    def add(self, video_id: str, frames: Tensor | MediaError) -> None:
+        """Takes a video in, and makes its rows."""
+        rows = frames if isinstance(frames, MediaError) else self._rows_of(frames)
+        self._finished.append((video_id, rows))
+
+    def flush(self) -> None:
+        """Does nothing: no rows are still to be made."""
+
+    def finished(self) -> Iterator[Item]:
+        """The videos that came since this was last asked for."""
+        while self._finished:
+            yield self._finished.popleft()

@@ -1,9 +1,11 @@
-"""One shard of one modality: every planned video becomes a record, then the shard is sealed."""
+"""Shards of features: every planned video becomes a record in each, then they are sealed."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -19,7 +21,7 @@ from mcn.store.writer import Failure, ShardWriter
 
 @runtime_checkable
 class RecordSource(Protocol):
-    """Makes the records of one modality."""
+    """Makes the records of one store."""
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -31,6 +33,40 @@ class RecordSource(Protocol):
 
     def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
         """A record for each video in the order given, of the failed ones too."""
+
+
+class Wanted(NamedTuple):
+    """A video, and who lacks it."""
+
+    video_id: str
+    sources: tuple[int, ...]
+    """By their numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardToFill:
+    """A shard of one store."""
+
+    path: Path
+    """Where it is sealed already nothing is left to do."""
+    video_ids: Sequence[str]
+    """What it shall hold."""
+    source: RecordSource
+    """Of its records."""
+
+
+def network_record(
+    video_id: str, rows: Float[Tensor, "rows dim"], completeness: float, fingerprint: Fingerprint
+) -> Record:
+    """A record of a network's rows; a failed one too where a row is the same in all dimensions.
+
+    Such a row is no feature: the network is dead, or its weights are not those that they are said
+    to be. That rows are alike is no failure, since a picture may stand still.
+    """
+    record = features_record(video_id, rows, completeness, fingerprint)
+    if record.status == "done" and (record.features == record.features[:, :1]).all(1).any():
+        return failed_record(video_id, "zero-variance", fingerprint)
+    return record
 
 
 def features_record(
@@ -71,31 +107,84 @@ def extract_shard(
         StoppedEarlyError: It was set; what is done is kept.
         ShardBusyError: Another process is making this shard.
     """
-    with ShardWriter(
-        path, video_ids=video_ids, fingerprint=source.fingerprint, provenance=source.provenance
-    ) as writer:
-        if writer.dropped_bytes:
-            print(f"{path}: {writer.dropped_bytes} damaged bytes of its journal are made again")
-        missing = _missing(writer, video_ids)
-        progress.skip(len(video_ids) - len(missing))
+    shard = ShardToFill(path=path, video_ids=video_ids, source=source)
+    fill_shards(
+        [shard],
+        lambda wanted: ((0, r) for r in source.records(video_id for video_id, _ in wanted)),
+        progress=progress,
+        stop=stop,
+    )
+
+
+def fill_shards(
+    shards: Sequence[ShardToFill],
+    records_of: Callable[[Iterable[Wanted]], Iterator[tuple[int, Record]]],
+    *,
+    progress: Progress,
+    stop: StopRequest,
+) -> None:
+    """The sealed shards, made together from where an earlier try left off.
+
+    Args:
+        shards: Of different stores. They need not hold the same videos, nor lack the same.
+        records_of: Makes the records of videos, each with the number of its shard.
+        progress: Told of each shard's videos as they are done.
+        stop: Once it is set no further video is begun; those under way are finished.
+
+    Raises:
+        StoppedEarlyError: It was set; what is done is kept.
+        ShardBusyError: Another process is making one of the shards.
+    """
+    with ExitStack() as stack:
+        writers = [stack.enter_context(_writer(shard)) for shard in shards]
+        left = [_left(*each) for each in zip(writers, shards, strict=True)]
+        num_planned = sum(len(shard.video_ids) for shard in shards)
+        progress.skip(num_planned - sum(map(len, left)))
         # What takes the decoder down has its second try after all others have had their first.
-        while missing and not stop.is_set:
-            for record in source.records(itertools.takewhile(lambda _: not stop.is_set, missing)):
-                writer.append(record)
-                if not _is_left(writer.failure(record.video_id)):
+        while any(left) and not stop.is_set:
+            wanted = itertools.takewhile(lambda _: not stop.is_set, _wanted(left))
+            for number, record in records_of(wanted):
+                writers[number].append(record)
+                if not _is_left(writers[number].failure(record.video_id)):
                     progress.advance(frames=len(record.features))
-            missing = _missing(writer, video_ids)
-        num_left = len(missing)
-        if num_left:
-            raise StoppedEarlyError(f"{path}: asked to stop, {num_left} videos are left")
-        writer.seal()
+            left = [_left(*each) for each in zip(writers, shards, strict=True)]
+        if any(left):
+            words = ", ".join(
+                f"{len(video_ids)} videos of {shard.path}"
+                for video_ids, shard in zip(left, shards, strict=True)
+                if video_ids
+            )
+            raise StoppedEarlyError(f"asked to stop: {words} are left")
+        for writer in writers:
+            writer.seal()
 
 
-def _missing(writer: ShardWriter, video_ids: Iterable[str]) -> list[str]:
+def _writer(shard: ShardToFill) -> ShardWriter:
+    writer = ShardWriter(
+        shard.path,
+        video_ids=shard.video_ids,
+        fingerprint=shard.source.fingerprint,
+        provenance=shard.source.provenance,
+    )
+    if writer.dropped_bytes:
+        print(f"{shard.path}: {writer.dropped_bytes} damaged bytes of its journal are made again")
+    return writer
+
+
+def _left(writer: ShardWriter, shard: ShardToFill) -> list[str]:
     """The videos that are still to be tried."""
     done = writer.done
-    return [v for v in video_ids if v not in done or _is_left(writer.failure(v))]
+    return [v for v in shard.video_ids if v not in done or _is_left(writer.failure(v))]
 
 
 def _is_left(failure: Failure | None) -> bool:
     return failure is not None and is_due(class_of(failure.reason), failure.attempts, None)
+
+
+def _wanted(left: Sequence[Sequence[str]]) -> list[Wanted]:
+    """Each video that a shard lacks, once, in the order of the shards."""
+    numbers: dict[str, list[int]] = {}
+    for number, video_ids in enumerate(left):
+        for video_id in video_ids:
+            numbers.setdefault(video_id, []).append(number)
+    return [Wanted(video_id, tuple(those)) for video_id, those in numbers.items()]

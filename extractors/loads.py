@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from extractors.audio import HOP_SAMPLES, ROWS_PER_SECOND, SAMPLE_RATE
+from extractors.audio_records import DIM
 from extractors.estimate import Load, Rate
 from extractors.plan import Plan
-from mcn.modality import Modality
+from mcn.models.davenet import NUM_MEL
 
 RAW_BYTES = 50.1e6
 RAW_BYTES_PER_SECOND = 128_500.0
@@ -16,6 +18,12 @@ RESIZE_CORE_SECONDS = {"superfast": 0.079, "veryfast": 0.108, "faster": 0.163, "
 """For a second of 640x360 at 30 fps, by preset, at crf 23 (`make bench`: resize)."""
 NETWORK_CORE_SECONDS = {"video-resnet152": 0.264, "audio-davenet": 0.012}
 """For a second of video, by an AMD EPYC core with bfloat16."""
+ROW_BYTES_PER_SECOND: dict[str, float] = {
+    "video-resnet152": 2048 * 2,
+    "audio-davenet": ROWS_PER_SECOND * DIM * 2,
+    "audio-resdavenet": ROWS_PER_SECOND * DIM * 2,
+    "audio-logmel": SAMPLE_RATE / HOP_SAMPLES * NUM_MEL * 2,
+}
 DOWNLOAD_BYTES_PER_SECOND = 0.68e6
 """Of a task: video2dataset had 87 Mb/s from YouTube with 16 cores."""
 NUM_SAMPLED = 200
@@ -74,17 +82,22 @@ def resize_rate(preset: str, *, cpus_per_task: int) -> Rate:
     )
 
 
+def row_bytes_per_second(store: str) -> float:
+    """Of features in float16, for a second of video; of unknown ones what ResNet-152's take."""
+    return ROW_BYTES_PER_SECOND.get(store, ROW_BYTES_PER_SECOND["video-resnet152"])
+
+
 def extract_loads(
-    seconds: Mapping[Modality, Mapping[int, float]],
+    seconds: Mapping[str, Mapping[int, float]],
     *,
     bytes_per_second: float,
-    row_bytes_per_second: Mapping[Modality, float],
+    row_bytes_per_second: Mapping[str, float],
 ) -> dict[int, Load]:
     """Of the shards that are left.
 
     Args:
-        seconds: Of video in each shard that is left, by modality.
-        bytes_per_second: Of resized video, which is read once for all modalities.
+        seconds: Of video in each shard that is left, by store.
+        bytes_per_second: Of resized video, which is read once for all stores.
         row_bytes_per_second: Of features.
     """
     loads = {}
@@ -108,7 +121,7 @@ def extract_rate(stores: Sequence[str], *, cpus_per_task: int, gpus_per_task: in
         seconds = mean / cpus_per_task
     return Rate(
         seconds=seconds,
-        unit="s of video, for each modality",
+        unit="s of video, for each store",
         source=UNKNOWN
         if seconds is None
         else f"not measured here: {', '.join(stores)} on one core of an AMD EPYC with bfloat16",

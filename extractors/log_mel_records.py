@@ -1,15 +1,20 @@
 """Log-mel spectrograms of resized videos as records of the store, for a DAVEnet that is trained."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
-from extractors.audio import HOP_SAMPLES, SAMPLE_RATE
-from extractors.audio_records import sound_records
+from extractors.audio import HOP_SAMPLES, SAMPLE_RATE, log_mel
+from extractors.batching import OneByOne
 from extractors.corpus import ResizedVideos
+from extractors.extract import features_record
+from extractors.one_pass import records_alone
 from extractors.sandbox import DEFAULT_LIMITS, SandboxLimits
+from extractors.streams import Sound
 from mcn.models.davenet import NUM_MEL
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import Record
@@ -21,11 +26,22 @@ RECIPE_VERSION = 1
 class LogMelRecords:
     """The log-mel spectrogram of each resized video: a row of 40 bands every 10 ms, in dB."""
 
+    stream = Sound(SAMPLE_RATE)
+
     def __init__(
-        self, videos: ResizedVideos, *, name: str, limits: SandboxLimits = DEFAULT_LIMITS
+        self,
+        videos: ResizedVideos,
+        *,
+        name: str,
+        min_complete: float = 0.95,
+        limits: SandboxLimits = DEFAULT_LIMITS,
     ) -> None:
-        """Takes the videos and the name of their store; a video may cost what the limits say."""
+        """Takes the videos and the name of their store.
+
+        A video must be there to a share of `min_complete`, and may cost what the limits say.
+        """
         self.videos = videos
+        self.min_complete = min_complete
         self.limits = limits
         self.fingerprint = Fingerprint(
             extractor=name,
@@ -36,6 +52,7 @@ class LogMelRecords:
                 "version": RECIPE_VERSION,
                 "weights": "none",
                 "sample_rate": videos.rule["sample_rate"],
+                "min_complete": min_complete,
             },
         )
         self.provenance: dict[str, str | int | float] = {
@@ -44,8 +61,17 @@ class LogMelRecords:
         }
 
     def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
-        return sound_records(video_ids, self.videos, _frames, self.fingerprint, limits=self.limits)
+        return records_alone(self, video_ids, self.limits)
 
+    def piece(self, array: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(array)
 
-def _frames(mel: Float[Tensor, "40 frames"]) -> Float[Tensor, "frames 40"]:
-    return mel.T.contiguous()
+    def frames(self, pieces: Sequence[Tensor]) -> Float[Tensor, " samples"]:
+        return torch.cat(list(pieces))
+
+    def row_maker(self) -> OneByOne:
+        return OneByOne(lambda waveform: log_mel(waveform, SAMPLE_RATE).T.contiguous())
+
+    def record(self, video_id: str, rows: Tensor, completeness: float) -> Record:
+        # Where it is silent a row is the same in all bands.
+        return features_record(video_id, rows, completeness, self.fingerprint)

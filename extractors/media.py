@@ -25,7 +25,7 @@ from jaxtyping import Float32, UInt8
 
 from extractors.filters import audio_graph
 from extractors.lane import Lane
-from extractors.track import Track, packets
+from extractors.track import MediaPacket, Track, packets
 
 FORMATS = "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,asf,ogg,wav,flac"
 """The containers that are read. Those that name further files, as playlists do, are not here."""
@@ -189,15 +189,29 @@ def keyframes(path: Path) -> Iterator[tuple[float, UInt8[np.ndarray, "height wid
         video = find_video(container)
         if video is None:
             raise MediaError("no-video", f"{path}: there is no video in it")
+        decoder = KeyframeDecoder(video, start_seconds(container))
+        yield from itertools.chain.from_iterable(map(decoder.push, packets(container, video)))
+
+
+class KeyframeDecoder:
+    """Decodes the keyframes among a video's packets, and nothing that lies between them."""
+
+    def __init__(self, video: VideoStream, start_seconds: Fraction) -> None:
         video.codec_context.skip_frame = "NONKEY"
-        track = Track(video, start_seconds(container))
-        to_rgb = VideoReformatter()
+        self.track = Track(video, start_seconds)
+        self._to_rgb = VideoReformatter()
+
+    def push(
+        self, packet: MediaPacket
+    ) -> Iterator[tuple[float, UInt8[np.ndarray, "height width 3"]]]:
+        """Seconds and RGB picture of each keyframe that the packet completes."""
         # The demuxer must not be told to leave the others out: FFmpeg's for mp4 then shifts times.
-        keys = (p for p in packets(container, video) if p.is_keyframe or not p.size)
-        for frame in itertools.chain.from_iterable(map(track.decode, keys)):
+        if packet.size and not packet.is_keyframe:
+            return
+        for frame in self.track.decode(packet):
             assert isinstance(frame, VideoFrame)
             assert frame.time is not None
-            yield frame.time, to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
+            yield frame.time, self._to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
 
 
 def read_waveform(path: Path, sample_rate: int = 16_000) -> Float32[np.ndarray, " samples"]:
@@ -215,21 +229,46 @@ def sound_of(path: Path, sample_rate: int) -> Iterator[Float32[np.ndarray, " som
         audio = find_audio(container)
         if audio is None:
             raise MediaError("no-audio", f"{path}: there is no sound in it")
-        pieces: list[Float32[np.ndarray, " some"]] = []
-        lane = Lane(
-            Track(audio, start_seconds(container)),
+        decoder = SoundDecoder(path, audio, start_seconds(container), sample_rate)
+        yield from itertools.chain.from_iterable(map(decoder.push, packets(container, audio)))
+        yield from decoder.finish()
+
+
+class SoundDecoder:
+    """Decodes the packets of sound to mono samples from the start of the file, some at a time."""
+
+    def __init__(
+        self, path: Path, audio: AudioStream, start_seconds: Fraction, sample_rate: int
+    ) -> None:
+        self.track = Track(audio, start_seconds)
+        self._path = path
+        self._pieces: list[Float32[np.ndarray, " some"]] = []
+        self._has_sound = False
+        self._lane = Lane(
+            self.track,
             partial(audio_graph, sample_rate=sample_rate),
-            lambda frame: pieces.append(frame.to_ndarray()[0]),
+            lambda frame: self._pieces.append(frame.to_ndarray()[0]),
         )
-        has_sound = False
-        for packet in packets(container, audio):
-            lane.push(packet)
-            if len(pieces) >= PIECES_AT_ONCE:
-                yield np.concatenate(pieces)
-                pieces.clear()
-                has_sound = True
-        lane.finish()
-        if pieces:
-            yield np.concatenate(pieces)
-        elif not has_sound:
-            raise MediaError("no-audio", f"{path}: none of its sound could be decoded")
+
+    def push(self, packet: MediaPacket) -> Iterator[Float32[np.ndarray, " some"]]:
+        self._lane.push(packet)
+        if len(self._pieces) >= PIECES_AT_ONCE:
+            yield self._taken()
+
+    def finish(self) -> Iterator[Float32[np.ndarray, " some"]]:
+        """The last samples.
+
+        Raises:
+            MediaError: "no-audio" if there were none at all.
+        """
+        self._lane.finish()
+        if self._pieces:
+            yield self._taken()
+        elif not self._has_sound:
+            raise MediaError("no-audio", f"{self._path}: none of its sound could be decoded")
+
+    def _taken(self) -> Float32[np.ndarray, " some"]:
+        sound = np.concatenate(self._pieces)
+        self._pieces.clear()
+        self._has_sound = True
+        return sound

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from av.container import InputContainer
 from jaxtyping import UInt8
 
-from extractors.media import MediaError, keyframes, probe
+from extractors.media import KeyframeDecoder, MediaError, find_video, open_media, start_seconds
+from extractors.track import MediaPacket, packets
 
 PICTURES_AT_ONCE = 32
 
@@ -17,42 +19,79 @@ def pictures_of(path: Path) -> Iterator[UInt8[np.ndarray, "some height width 3"]
     """RGB pictures a second apart, some at a time.
 
     Raises:
-        MediaError: If the file cannot be read; "undecodable" if it shows no picture; "keyframes" if
-            they are not a second apart; "shape" if they change their size; "truncated", after the
-            last, if the file was cut off after it had been resized.
+        MediaError: If the file cannot be read, as `PictureTap` has it; "truncated", after the last,
+            if the file was cut off after it had been resized.
     """
-    info = probe(path)
-    pictures = _pictures_a_second_apart(path)
-    num_pictures = 0
-    while chunk := list(itertools.islice(pictures, PICTURES_AT_ONCE)):
-        num_pictures += len(chunk)
-        yield np.stack(chunk)
-    if not num_pictures:
-        raise MediaError("undecodable", f"{path}: none of its frames could be decoded")
-    promised = math.ceil(info.num_frames / info.fps) if info.num_frames and info.fps else 1
-    if num_pictures < promised:
-        raise MediaError(
-            "truncated",
-            f"{path}: {num_pictures} of {promised} frames, one a second, could be decoded; "
-            "remove the file and resize the video again",
-        )
+    with open_media(path) as container:
+        tap = PictureTap(path, container)
+        yield from itertools.chain.from_iterable(map(tap.push, packets(container, tap.stream)))
+        yield from tap.finish()
+        if tap.completeness < 1:
+            raise MediaError(
+                "truncated",
+                f"{path}: {tap.num_pictures} of {tap.num_promised} frames, one a second, could be "
+                "decoded; remove the file and resize the video again",
+            )
 
 
-def _pictures_a_second_apart(path: Path) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    shape = None
-    for second, (seconds, picture) in enumerate(keyframes(path)):
+class PictureTap:
+    """Takes pictures a second apart from the packets of a resized video.
+
+    Raises:
+        MediaError: "no-video"; "keyframes" if they are not a second apart; "shape" if they change
+            their size; "undecodable", at the end, if there was none.
+    """
+
+    def __init__(self, path: Path, container: InputContainer) -> None:
+        self._path = path
+        video = find_video(container)
+        if video is None:
+            raise MediaError("no-video", f"{path}: there is no video in it")
+        self.stream = video
+        self.num_pictures = 0
+        rate = video.average_rate
+        self.num_promised = math.ceil(video.frames / rate) if video.frames and rate else 1
+        self._decoder = KeyframeDecoder(video, start_seconds(container))
+        self._waiting: list[UInt8[np.ndarray, "height width 3"]] = []
+        self._shape: tuple[int, ...] | None = None
+
+    @property
+    def completeness(self) -> float:
+        """The share of the pictures that the file promised."""
+        return min(1.0, self.num_pictures / self.num_promised)
+
+    def push(self, packet: MediaPacket) -> Iterator[UInt8[np.ndarray, "some height width 3"]]:
+        for seconds, picture in self._decoder.push(packet):
+            self._check(seconds, picture)
+            self._waiting.append(picture)
+            self.num_pictures += 1
+            if len(self._waiting) == PICTURES_AT_ONCE:
+                yield self._taken()
+
+    def finish(self) -> Iterator[UInt8[np.ndarray, "some height width 3"]]:
+        if self._waiting:
+            yield self._taken()
+        if not self.num_pictures:
+            raise MediaError("undecodable", f"{self._path}: none of its frames could be decoded")
+
+    def _taken(self) -> UInt8[np.ndarray, "some height width 3"]:
+        pictures = np.stack(self._waiting)
+        self._waiting.clear()
+        return pictures
+
+    def _check(self, seconds: float, picture: UInt8[np.ndarray, "height width 3"]) -> None:
+        second = self.num_pictures
         if abs(seconds - second) > 1e-3:
             raise MediaError(
                 "keyframes",
-                f"{path}: a keyframe at {seconds:.3f} s where one at {second} s should be; "
+                f"{self._path}: a keyframe at {seconds:.3f} s where one at {second} s should be; "
                 "jobs/resize.py makes videos with one a second",
             )
-        shape = shape or picture.shape
-        if picture.shape != shape:
+        self._shape = self._shape or picture.shape
+        if picture.shape != self._shape:
             raise MediaError(
                 "shape",
-                f"{path}: pictures of {shape[1]}x{shape[0]} and of "
+                f"{self._path}: pictures of {self._shape[1]}x{self._shape[0]} and of "
                 f"{picture.shape[1]}x{picture.shape[0]}; "
                 "remove the file and resize the video again",
             )
-        yield picture

@@ -3,7 +3,7 @@
 import csv
 import heapq
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -76,11 +76,6 @@ def shards_again(path: Path) -> dict[int, str]:
         return {}
     with path.open(newline="") as file:
         return {int(row[0]): row[2] for row in csv.reader(file) if len(row) > 2}
-
-
-def last_shards(plan: Plan, others: Container[int] = ()) -> dict[str, int]:
-    """The shard in which each video is tried last, but for those of other stores."""
-    return {v: index for index, shard in enumerate(plan) if index not in others for v in shard}
 
 
 def planned(path: Path) -> Plan:

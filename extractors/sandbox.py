@@ -6,6 +6,7 @@ signals that ask a task to stop, and does not outlive the thread that uses it.
 """
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,14 +16,14 @@ from numpy.typing import NDArray
 
 from extractors.child import Child, HungError
 from extractors.media import MediaError
-from extractors.sandbox_wire import Message, num_bytes, receive, receive_array
+from extractors.sandbox_wire import Labelled, Message, num_bytes, receive, receive_array
 
 TRIES_TO_START = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxLimits:
-    """What a file may cost."""
+    """What a file may cost, in the process that decodes it; one that costs more has failed."""
 
     seconds: float = 60.0
     """Time for any file."""
@@ -55,7 +56,9 @@ class Sandbox:
     """
 
     def __init__(
-        self, decode: Callable[..., Iterator[NDArray[Any]]], limits: SandboxLimits = DEFAULT_LIMITS
+        self,
+        decode: Callable[..., Iterator[NDArray[Any] | Labelled]],
+        limits: SandboxLimits = DEFAULT_LIMITS,
     ) -> None:
         """Takes a function of a module that does not import torch: children start often."""
         self._decode = decode
@@ -74,14 +77,24 @@ class Sandbox:
         self._dismiss()
 
     def run(
-        self, path: Path, *, promised_seconds: float, **arguments: int | float | str
+        self, path: Path, *, promised_seconds: float, **arguments: Any
     ) -> Generator[NDArray[Any], None, None]:
-        """The arrays that `decode(path, **arguments)` yields.
+        """The arrays of `run_labelled`."""
+        with closing(
+            self.run_labelled(path, promised_seconds=promised_seconds, **arguments)
+        ) as items:
+            for item in items:
+                yield item.array
+
+    def run_labelled(
+        self, path: Path, *, promised_seconds: float, **arguments: Any
+    ) -> Generator[Labelled, None, None]:
+        """The arrays that `decode(path, **arguments)` yields, with their labels.
 
         Args:
             path: The file.
             promised_seconds: How long it should be; the clock allows for it.
-            **arguments: Further ones of the function.
+            **arguments: Further ones of the function, of what JSON has.
 
         Raises:
             MediaError: As the function raises it; "undecodable" for an error of FFmpeg's;
@@ -102,7 +115,7 @@ class Sandbox:
                 if num_bytes_left < 0:
                     size = f"{limits.memory_gb:g} GB"
                     raise MediaError("too-large", f"{path}: decodes to more than {size}")
-                yield receive_array(answer, child.fill)
+                yield Labelled(receive_array(answer, child.fill), answer["label"])
             may_go_on = (
                 answer["kind"] != "out-of-memory" and child.num_files < limits.files_per_child
             )

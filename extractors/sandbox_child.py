@@ -19,11 +19,11 @@ import av
 from numpy.typing import NDArray
 
 from extractors.media import MediaError
-from extractors.sandbox_wire import Message, receive, send, send_array
+from extractors.sandbox_wire import Labelled, Message, receive, send, send_array
 
 PR_SET_PDEATHSIG = 1
 
-Decode = Callable[..., Iterator[NDArray[Any]]]
+Decode = Callable[..., Iterator[NDArray[Any] | Labelled]]
 
 
 def main(descriptor: int, parent_id: int, memory_bytes: int, module: str, name: str) -> None:
@@ -56,8 +56,9 @@ def _serve(decode: Decode, request: Message, channel: socket.socket) -> Message:
     """Sends the arrays; returns how it ended."""
     path = Path(request["path"])
     try:
-        for array in decode(path, **request["arguments"]):
-            send_array(channel, array)
+        for item in decode(path, **request["arguments"]):
+            array, label = item if isinstance(item, Labelled) else (item, {})
+            send_array(channel, array, label)
     except MediaError as error:
         return {"kind": "failed", "reason": error.reason, "message": error.message}
     except MemoryError:

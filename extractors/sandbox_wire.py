@@ -4,7 +4,7 @@ import json
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,13 @@ DTYPES = ("uint8", "float32", "float64")
 Message = dict[str, Any]
 Fill = Callable[[memoryview], None]
 """Fills a buffer from the other side; raises EOFError where there is no other side any more."""
+
+
+class Labelled(NamedTuple):
+    """An array with a word on it, of what JSON has."""
+
+    array: NDArray[Any]
+    label: Message
 
 
 def send(channel: socket.socket, message: Message) -> None:
@@ -44,9 +51,10 @@ def receive(fill: Fill) -> Message:
     return message
 
 
-def send_array(channel: socket.socket, array: NDArray[Any]) -> None:
+def send_array(channel: socket.socket, array: NDArray[Any], label: Message) -> None:
     """Sends a message of kind "array", and its bytes as they lie in memory."""
-    send(channel, {"kind": "array", "dtype": array.dtype.name, "shape": array.shape})
+    form = {"dtype": array.dtype.name, "shape": array.shape}
+    send(channel, {"kind": "array", **form, "label": label})
     channel.sendall(_bytes_of(np.ascontiguousarray(array)))
 
 

@@ -10,11 +10,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -60,8 +62,15 @@ class Track:
         end_seconds: Where the last frame so far ends.
     """
 
-    def __init__(self, stream: VideoStream | AudioStream, start_seconds: Fraction) -> None:
+    def __init__(
+        self,
+        stream: VideoStream | AudioStream,
+        start_seconds: Fraction,
+        decoder: VideoCodecContext | AudioCodecContext | None = None,
+    ) -> None:
+        """Takes the time stamp at which the file starts, and a decoder if not the stream's own."""
         self.stream = stream
+        self._decoder = decoder or stream.codec_context
         self.num_errors = 0
         self.end_seconds = 0.0
         self._time_base = time_base_of(stream)
@@ -70,7 +79,7 @@ class Track:
         self._lost_seconds = 0.0
         self._is_broken = False
         self._form: tuple[object, ...] | None = None
-        stream.codec_context.thread_count = 1
+        self._decoder.thread_count = 1
 
     @property
     def promised_seconds(self) -> float | None:
@@ -94,7 +103,7 @@ class Track:
     def decode(self, packet: MediaPacket) -> Iterator[VideoFrame | AudioFrame]:
         """The frames that a packet completes; damage is counted and passed over."""
         try:
-            frames = self.stream.decode(packet)
+            frames = self._decoder.decode(packet)
         except av.error.FFmpegError:
             self._note_damage()
             return

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from extractors.pictures import pictures_of
+from extractors.transfer import to_device
 
 SHORT_SIDE = 224
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -34,12 +35,13 @@ def frames_from(
     pictures: Iterable[UInt8[np.ndarray, "some height width 3"]],
 ) -> UInt8[Tensor, "time 3 high wide"]:
     """Frames of pictures that come some at a time."""
-    return torch.cat([_scaled(some) for some in pictures])
+    return torch.cat([scaled(some) for some in pictures])
 
 
-def _scaled(
+def scaled(
     pictures: UInt8[np.ndarray, "time height width 3"],
 ) -> UInt8[Tensor, "time 3 high wide"]:
+    """Pictures with a short side of 224 pixels, uncropped."""
     size = pictures.shape[1:3]
     high, wide = (length * SHORT_SIDE // min(size) for length in size)
     frames = torch.from_numpy(pictures).permute(0, 3, 1, 2)
@@ -106,7 +108,7 @@ class VideoExtractor:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         # More than 8 frames of ResNet-152 outgrow a processor's caches: 32 take a tenth longer.
         self.batch_size = batch_size or (256 if self.device.type == "cuda" else 8)
-        self.dtype = torch.bfloat16 if _is_bf16_fast(self.device) else torch.float32
+        self.dtype = torch.bfloat16 if is_bf16_fast(self.device) else torch.float32
         self.network = network.to(self.device).eval()
         for parameter in network.parameters():
             if parameter.dim() == 4:  # of a convolution, in the form that autocast would give it
@@ -124,10 +126,8 @@ def normalize(
     frames: UInt8[Tensor, "batch 3 height width"], device: torch.device
 ) -> Float[Tensor, "batch 3 height width"]:
     """Frames on the device as networks trained on ImageNet expect them."""
-    if device.type == "cuda":
-        frames = frames.pin_memory()  # or the copy would wait for the batch before
     mean, std = _imagenet_statistics(device)
-    normalized = (frames.to(device, non_blocking=True).float() / 255 - mean) / std
+    normalized = (to_device(frames, device).float() / 255 - mean) / std
     return normalized.contiguous(memory_format=torch.channels_last)
 
 
@@ -151,7 +151,8 @@ def _drop_classifier(network: nn.Module) -> int:
     return classifier.in_features
 
 
-def _is_bf16_fast(device: torch.device) -> bool:
+def is_bf16_fast(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 faster than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()

@@ -1,17 +1,20 @@
-"""Frames of resized videos as records of the store."""
+"""Pictures of resized videos as records of the store."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
+from numpy.typing import NDArray
+from torch import Tensor
 
-from extractors.batching import Item, forward_across
+from extractors.batching import Packer
 from extractors.corpus import ResizedVideos
-from extractors.extract import failed_record, features_record
-from extractors.media import MediaError
-from extractors.pictures import pictures_of
-from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
-from extractors.video import SHORT_SIDE, VideoExtractor, frames_from
+from extractors.extract import network_record
+from extractors.one_pass import records_alone
+from extractors.sandbox import DEFAULT_LIMITS, SandboxLimits
+from extractors.streams import Pictures
+from extractors.video import SHORT_SIDE, VideoExtractor, scaled
 from extractors.weights import Weights
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import Record
@@ -23,6 +26,8 @@ RECIPE_VERSION = 1
 class VideoRecords:
     """Appearance features of each resized video, one row a second."""
 
+    stream = Pictures()
+
     def __init__(
         self,
         videos: ResizedVideos,
@@ -30,15 +35,17 @@ class VideoRecords:
         weights: Weights,
         *,
         name: str,
+        min_complete: float = 0.95,
         limits: SandboxLimits = DEFAULT_LIMITS,
     ) -> None:
         """Takes the videos, the network, what it was loaded with, the name of its store.
 
-        A video may cost what the limits say.
+        A video must be there to a share of `min_complete`, and may cost what the limits say.
         """
         self.videos = videos
         self.limits = limits
         self.extractor = extractor
+        self.min_complete = min_complete
         self.fingerprint = Fingerprint(
             extractor=name,
             weights_sha256=weights.sha256,
@@ -48,6 +55,7 @@ class VideoRecords:
                 "version": RECIPE_VERSION,
                 "weights": weights.description,
                 "short_side": SHORT_SIDE,
+                "min_complete": min_complete,
                 **{f"resize.{key}": value for key, value in videos.rule.items()},
             },
         )
@@ -60,29 +68,16 @@ class VideoRecords:
         }
 
     def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
-        with (
-            Sandbox(pictures_of, self.limits) as sandbox,
-            closing(
-                forward_across(
-                    self._frames(video_ids, sandbox),
-                    self.extractor,
-                    batch_size=self.extractor.batch_size,
-                )
-            ) as results,
-        ):
-            for video_id, rows in results:
-                if isinstance(rows, MediaError):
-                    yield failed_record(video_id, rows.reason, self.fingerprint)
-                else:
-                    completeness = self.videos.completeness[video_id]
-                    yield features_record(video_id, rows, completeness, self.fingerprint)
+        return records_alone(self, video_ids, self.limits)
 
-    def _frames(self, video_ids: Iterable[str], sandbox: Sandbox) -> Iterator[Item]:
-        for video_id in video_ids:
-            try:
-                pictures = sandbox.run(
-                    self.videos.path(video_id), promised_seconds=self.videos.seconds[video_id]
-                )
-                yield video_id, frames_from(pictures)
-            except MediaError as error:
-                yield video_id, error
+    def piece(self, array: NDArray[np.uint8]) -> Tensor:
+        return scaled(array)
+
+    def frames(self, pieces: Sequence[Tensor]) -> UInt8[Tensor, "time 3 high wide"]:
+        return torch.cat(list(pieces))
+
+    def row_maker(self) -> Packer:
+        return Packer(self.extractor, self.extractor.batch_size)
+
+    def record(self, video_id: str, rows: Tensor, completeness: float) -> Record:
+        return network_record(video_id, rows, completeness, self.fingerprint)

@@ -13,6 +13,7 @@ from extractors.plan import extend_plan, planned, read_plan, with_new_videos
 from extractors.resize import ResizeConfig
 from extractors.resize_shard import resize_shard
 from extractors.room import check_room
+from extractors.sandbox import SandboxLimits
 from jobs.command import run_command
 from jobs.costs import cost_of, print_cost, same_options
 from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
@@ -48,6 +49,7 @@ class Arguments:
     """Mean number of videos in a shard, when new videos are planned."""
     threads: int = len(os.sched_getaffinity(0))
     """Videos resized at once."""
+    sandbox: SandboxLimits = field(default_factory=SandboxLimits)
     target: OmitArgPrefixes[Target] = field(
         default_factory=lambda: Target(resources=site_resources("resize"))
     )
@@ -135,6 +137,7 @@ def _resize(index: int, root: Root, arguments: Arguments) -> None:
             num_threads=arguments.threads,
             progress=progress,
             stop=stop,
+            limits=arguments.sandbox,
         )
 
 

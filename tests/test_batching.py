@@ -2,14 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from extractors.ahead import read_ahead
-from extractors.batching import Item, forward_across
+from extractors.ahead import map_ahead
+from extractors.batching import Item, Packer
 from extractors.media import MediaError
 
 LENGTHS = [5, 1, 0, 17, 3, 8, 2, 2, 9]
@@ -34,6 +34,15 @@ class TinyNetwork:
         self.shapes.append(frames.shape)
         rows: Tensor = self.conv(frames.float() / 255).mean((2, 3))
         return rows
+
+
+def forward_across(items: Iterable[Item], network: TinyNetwork, batch_size: int) -> Iterator[Item]:
+    packer = Packer(network, batch_size)
+    for video_id, frames in items:
+        packer.add(video_id, frames)
+        yield from packer.finished()
+    packer.flush()
+    yield from packer.finished()
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
@@ -96,56 +105,58 @@ def test_results_come_while_later_videos_are_still_to_be_read() -> None:
             taken.append(k)
             yield f"v{k}", video(k, 512, height=3)
 
-    results = forward_across(items(), TinyNetwork(), batch_size=64)
-    next(results)
+    next(forward_across(items(), TinyNetwork(), batch_size=64))
+    assert len(taken) == 2  # the last batch of the first is settled by the first of the second
+
+
+def slow_first(k: int) -> int:
+    time.sleep(0.2 if k == 0 else 0)
+    return 10 * k
+
+
+def test_what_is_worked_on_at_once_comes_in_the_order_of_the_items() -> None:
+    results = map_ahead(slow_first, range(7), num_threads=3)
+    assert list(results) == [0, 10, 20, 30, 40, 50, 60]
+
+
+def test_one_is_worked_on_while_another_is_used_and_no_more() -> None:
+    begun: list[int] = []
+    has_begun = threading.Event()
+
+    def work(k: int) -> int:
+        begun.append(k)
+        if k == 1:
+            has_begun.set()
+        return k
+
+    ahead = map_ahead(work, range(6), num_threads=1)
+    assert next(ahead) == 0
+    assert has_begun.wait(timeout=10)
     time.sleep(0.1)
-    assert len(taken) <= 6
-    results.close()
+    assert begun == [0, 1]
+    assert list(ahead) == [1, 2, 3, 4, 5]
 
 
-def test_videos_are_decoded_while_others_are_in_the_network() -> None:
-    decoding = threading.Event()
-
-    def items() -> Iterator[Item]:
-        yield "a", video(0, 4)
-        decoding.set()
-        yield "b", video(1, 4)
-
-    def network(frames: Tensor) -> Tensor:
-        assert decoding.wait(timeout=10)
-        return frames.float().mean((2, 3))
-
-    assert len(list(forward_across(items(), network, batch_size=4))) == 2
+def test_as_many_are_worked_on_at_once_as_there_are_threads() -> None:
+    all_there = threading.Barrier(3, timeout=10)
+    assert list(map_ahead(lambda _: all_there.wait() >= 0, range(3), num_threads=3)) == [True] * 3
 
 
-def test_an_error_that_is_not_a_videos_own_is_raised() -> None:
-    def items() -> Iterator[Item]:
-        yield "a", video(0, 4)
-        raise OSError("the disk is gone")
+def test_an_error_that_is_not_a_videos_own_is_raised_in_its_place() -> None:
+    def work(k: int) -> int:
+        if k == 2:
+            raise OSError("the disk is gone")
+        return k
 
-    results = forward_across(items(), TinyNetwork(), batch_size=2)
+    results = map_ahead(work, range(9), num_threads=2)
+    assert [next(results), next(results)] == [0, 1]
     with pytest.raises(OSError, match="the disk is gone"):
-        list(results)
+        next(results)
 
 
-def test_a_reader_that_is_left_alone_ends_its_thread() -> None:
+def test_work_that_is_left_alone_ends_its_threads() -> None:
     before = threading.active_count()
-    ahead = read_ahead(iter(range(10**9)), limit=3)
-    assert [next(ahead), next(ahead)] == [0, 1]
+    ahead = map_ahead(slow_first, range(10**9), num_threads=3)
+    assert [next(ahead), next(ahead)] == [0, 10]
     ahead.close()
     assert threading.active_count() == before
-
-
-def test_a_reader_makes_no_more_than_its_bound() -> None:
-    made = []
-
-    def items() -> Iterator[int]:
-        for item in range(6):
-            made.append(item)
-            yield item
-
-    ahead = read_ahead(items(), limit=2)
-    got = [next(ahead)]
-    time.sleep(0.1)
-    assert made == [0, 1, 2]
-    assert got + list(ahead) == list(range(6))

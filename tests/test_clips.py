@@ -1,89 +1,136 @@
+"""Clips of 16 frames at 24 a second, and rows of a video network that depend on nothing else."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from torchvision.models.feature_extraction import create_feature_extractor
 
-from mcn.data.captions import Captions
-from mcn.data.clips import grow_caption_range, grow_window
-
-SPOKEN = Captions(
-    start_seconds=[0.0, 4.0, 6.0, 9.0, 30.0],
-    end_seconds=[4.0, 6.0, 9.0, 11.0, 33.0],
-    texts=["take two eggs", "crack them", "don't stir", "", "Serve it!"],
+from extractors.batching import Packer
+from extractors.clips import (
+    ClipExtractor,
+    ClipPreset,
+    build_clip_network,
+    clips_of,
+    normalize_clips,
+    published_clip_weights,
 )
+from extractors.media import MediaError
+from extractors.moving_pictures import moving_pictures_of
+from extractors.resize import ResizeConfig, resize_video
+from extractors.streams import MovingPictures
+from tests.videos import write_video
+
+CPU = torch.device("cpu")
+FORM = ClipPreset.of("r2plus1d_18")
+SMALL = ClipPreset(size=(20, 24), crop=(16, 16), mean=FORM.mean, std=FORM.std)
 
 
-def plain_growth(captions: Captions, index: int, min_seconds: float) -> list[int]:
-    """The published rule word for word: the captions of the clip in the order of growth."""
-    taken = [index]
-    while True:
-        low, high = min(taken), max(taken)
-        if captions.end_seconds[high] - captions.start_seconds[low] >= min_seconds:
-            return taken
-        totals = {}
-        for neighbour in (low - 1, high + 1):
-            if 0 <= neighbour < len(captions):
-                grown = sorted([*taken, neighbour])
-                totals[neighbour] = (
-                    captions.end_seconds[grown[-1]] - captions.start_seconds[grown[0]]
-                )
-        if not totals:
-            return taken
-        taken.append(min(totals, key=lambda neighbour: (totals[neighbour], neighbour)))
+@pytest.fixture(scope="module")
+def resized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    source = write_video(folder / "source.mp4", seconds=3.4)
+    resize_video(source, folder / "resized.mp4", ResizeConfig(preset="ultrafast"))
+    return folder / "resized.mp4"
 
 
-def random_captions(generator: np.random.Generator) -> Captions:
-    """Captions as they come: most touch, some overlap, some follow a pause, some are equal."""
-    num = int(generator.integers(1, 40))
-    start = np.cumsum(generator.choice([0.0, 1.0, 2.0, 3.5, 3.5, 40.0], num))
-    end = start + generator.choice([0.5, 2.0, 3.5, 6.0], num)
-    return Captions(start.tolist(), end.tolist(), [f"word{k}" for k in range(num)])
+def pictures(path: Path, wanted: MovingPictures) -> np.ndarray:
+    return np.concatenate(list(moving_pictures_of(path, wanted)))
 
 
-def test_a_clip_grows_as_the_plain_loop_says_and_its_words_are_in_time_order() -> None:
-    generator = np.random.default_rng(0)
-    backwards = 0
-    for _ in range(300):
-        captions = random_captions(generator)
-        index = int(generator.integers(len(captions)))
-        grown = plain_growth(captions, index, 10.0)
-        start, end, words = grow_window(captions, index, min_seconds=10.0)
-        assert start == captions.start_seconds[min(grown)]
-        assert end == captions.end_seconds[max(grown)]
-        assert words == [f"word{k}" for k in sorted(grown)]
-        backwards += grown != sorted(grown)
-    assert backwards > 50, "the published order of words was hardly ever wrong here"
+def test_frames_are_those_on_the_screen_at_each_tick(resized: Path) -> None:
+    whole = MovingPictures(fps=24, size=(256, 454), crop=(256, 454))
+    with av.open(str(resized)) as container:
+        all_frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    shown = [int(Fraction(tick, 24) * 30) for tick in range(82)]  # of 3.4 s
+    np.testing.assert_array_equal(
+        pictures(resized, whole), np.stack([all_frames[number] for number in shown])
+    )
 
 
-def test_growth_by_hand() -> None:
-    # 6-9 s: with the caption before 5 s long, with the one after 5 s too; the one before wins.
-    assert grow_window(SPOKEN, 2, min_seconds=5) == (4.0, 9.0, ["crack", "them", "don't", "stir"])
-    # then 4-11 s (7 s) is shorter than 0-9 s (9 s)
-    assert grow_window(SPOKEN, 2, min_seconds=6)[:2] == (4.0, 11.0)
+def test_a_slower_film_shows_its_frames_more_than_once(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "source.mp4", seconds=1.0, fps=6)
+    resize_video(source, tmp_path / "slow.mp4", ResizeConfig(fps=6, preset="ultrafast"))
+    frames = pictures(tmp_path / "slow.mp4", FORM.stream)
+    assert len(frames) == 24
+    for k in range(0, 24, 4):
+        assert (frames[k : k + 4] == frames[k]).all()
 
 
-def test_a_caption_that_is_long_enough_stays_alone() -> None:
-    assert grow_window(SPOKEN, 0, min_seconds=4) == (0.0, 4.0, ["take", "two", "eggs"])
+def test_frames_are_scaled_and_cut_as_torchvision_does_it(resized: Path) -> None:
+    whole = MovingPictures(fps=24, size=(256, 454), crop=(256, 454))
+    transform = torchvision.models.video.R2Plus1D_18_Weights.KINETICS400_V1.transforms()
+    transform.antialias = True
+    theirs = transform(torch.from_numpy(pictures(resized, whole)[:16]).permute(0, 3, 1, 2))
+    ours = normalize_clips(torch.from_numpy(pictures(resized, FORM.stream)[:16])[None], FORM, CPU)
+    assert ours.shape == (1, 3, 16, 112, 112) == (1, *theirs.shape)
+    grey_level = 1 / 255 / min(FORM.std)
+    assert (ours[0] - theirs).abs().mean() < grey_level
 
 
-def test_growth_ends_with_the_captions() -> None:
-    assert grow_caption_range([0.0, 4.0], [4.0, 6.0], 1, min_seconds=100) == (0, 2)
-    assert grow_window(Captions([1], [2], ["so"]), 0, min_seconds=10) == (1.0, 2.0, ["so"])
+def test_black_frames_fill_up_the_last_clip() -> None:
+    clips = clips_of(torch.full((17, 2, 2, 3), 9, dtype=torch.uint8))
+    assert clips.shape == (2, 16, 2, 2, 3)
+    assert (clips[0] == 9).all() and (clips[1, 0] == 9).all() and not clips[1, 1:].any()
 
 
-def test_a_pause_is_part_of_the_clip() -> None:
-    start, end, words = grow_window(SPOKEN, 4, min_seconds=10)
-    assert (start, end, words) == (9.0, 33.0, ["Serve", "it"])
+def test_a_file_that_shows_nothing_is_undecodable(tmp_path: Path, resized: Path) -> None:
+    content = bytearray(resized.read_bytes())
+    start = content.index(b"mdat")
+    content[start + 4 :] = bytes(len(content) - start - 4)
+    blind = tmp_path / "blind.mp4"
+    blind.write_bytes(content)
+    with pytest.raises(MediaError) as caught:
+        pictures(blind, FORM.stream)
+    assert caught.value.reason == "undecodable"
 
 
-def test_a_caption_that_ends_before_it_starts_grows_like_a_short_one() -> None:
-    assert grow_caption_range([0.0, 5.5, 6.0], [5.0, 4.0, 9.0], 1, min_seconds=3) == (1, 3)
+def test_a_row_depends_neither_on_its_place_nor_on_its_neighbours() -> None:
+    torch.manual_seed(0)
+    extractor = ClipExtractor(build_clip_network("r3d_18"), SMALL, batch_size=2)
+    clips = torch.randint(256, (4, 16, 16, 16, 3), dtype=torch.uint8)
+
+    def rows_of(videos: list[torch.Tensor]) -> torch.Tensor:
+        packer = Packer(extractor, extractor.batch_size)
+        for number, video in enumerate(videos):
+            packer.add(f"video{number}", video)
+        packer.flush()
+        return torch.cat([rows for _, rows in packer.finished() if isinstance(rows, torch.Tensor)])
+
+    singly = torch.cat([rows_of([clips[k : k + 1]]) for k in range(4)])
+    assert torch.equal(rows_of([clips[:1], clips[1:]]), singly)
 
 
-def test_columns_of_a_store_will_do() -> None:
-    spans = np.array([(0.0, 4.0, 1), (4.0, 6.0, 2)], "f8,f8,i4")
-    assert grow_caption_range(spans["f0"], spans["f1"], 1, min_seconds=5.0) == (0, 2)
+def test_rows_are_those_of_torchvisions_network_before_its_classifier() -> None:
+    torch.manual_seed(0)
+    network = build_clip_network("r3d_18").eval()
+    clips = torch.randint(256, (1, 16, 16, 16, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        inside = create_feature_extractor(network, {"flatten": "rows"})
+        expected = inside(normalize_clips(clips, SMALL, CPU))["rows"]
+    extractor = ClipExtractor(network, SMALL, batch_size=1)
+    rows = extractor(clips)
+    assert rows.shape == (1, 512) == (1, extractor.dim)
+    assert F.cosine_similarity(rows, expected).min() > 0.999  # bfloat16 against float32
 
 
-@pytest.mark.parametrize("index", [-1, 5])
-def test_there_is_no_caption_outside(index: int) -> None:
-    with pytest.raises(IndexError, match=f"no caption {index} among 5"):
-        grow_window(SPOKEN, index, min_seconds=10)
+@pytest.mark.parametrize("name, dim", [("s3d", 1024), ("mvit_v2_s", 768), ("swin3d_t", 768)])
+def test_networks_that_end_otherwise_give_rows_too(name: str, dim: int) -> None:
+    extractor = ClipExtractor(build_clip_network(name), ClipPreset.of(name))
+    assert extractor.dim == dim
+    left = [type(module).__name__ for module in list(extractor.network.children())[-1:]]
+    assert left == ["Identity"]
+
+
+def test_an_unknown_network_is_an_error_that_names_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"none of that name.*r2plus1d_18"):
+        ClipPreset.of("resnet152")
+
+
+def test_published_weights_are_those_of_kinetics() -> None:
+    assert published_clip_weights("r2plus1d_18")["kinetics400"].endswith("r2plus1d_18-91a641e6.pth")

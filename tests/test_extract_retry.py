@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from extractors.extract import extract_shard
-from extractors.plan import extend_plan, keep_plan, last_shards, with_videos_again
+from extractors.plan import extend_plan, keep_plan, with_videos_again
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.store.outcomes import StoreOutcomes
@@ -82,4 +82,3 @@ def test_videos_are_planned_again_behind_all_that_is_planned(tmp_path: Path) -> 
     keep_plan(path, after)
     assert after == [*before, ["b", "e"]]
     assert extend_plan(path, dict.fromkeys("abcdef", 1.0), videos_per_shard=3) == after
-    assert last_shards(after)["b"] == 2 != last_shards(after)["a"]

@@ -9,6 +9,7 @@ from gensim.models import KeyedVectors
 from extractors.corpus import listed_videos
 from extractors.plan import read_plan, shards_again
 from jobs import download, extract, resize
+from jobs.extract_plan import ModalityPlan
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.root import Root
 from mcn.store.reader import FeatureStore
@@ -73,11 +74,10 @@ def test_a_retry_that_is_asked_for_twice_is_planned_once(root: Root) -> None:
 
 
 def test_another_store_of_the_same_plan_leaves_those_shards_alone(root: Root) -> None:
-    arguments = extract.Arguments(root=root.path, modalities=("video",))
     plan = root.plans / "video.csv"
     plan.parent.mkdir(parents=True)
     plan.write_text("shard,video_id\n0,a\n0,b\n1,b,video-resnet18\n")
-    assert extract._left("video", read_plan(plan), [0, 1], root, arguments) == {0}
+    assert ModalityPlan.read(root, "video").of_store("video-resnet152") == {0: ["a", "b"]}
 
 
 def test_a_plan_costs_nothing_and_changes_nothing(

@@ -20,17 +20,17 @@ from tests.videos import write_video
 TASK = """
 import itertools, sys
 from pathlib import Path
-from extractors.ahead import read_ahead
+from extractors.ahead import map_ahead
 from extractors.sandbox import Sandbox, SandboxLimits
 from mcn.stop import stop_on_signal
 from tests.breakers import decode
 
-def decoded(sandbox, stop):
-    for name in itertools.takewhile(lambda _: not stop.is_set, sys.argv[1:]):
-        yield int(list(sandbox.run(Path(name), promised_seconds=0))[-1][0])
+def decoded(name):
+    return int(list(sandbox.run(Path(name), promised_seconds=0))[-1][0])
 
 with stop_on_signal() as stop, Sandbox(decode, SandboxLimits(seconds=5)) as sandbox:
-    for child in read_ahead(decoded(sandbox, stop), limit=1):
+    names = itertools.takewhile(lambda _: not stop.is_set, sys.argv[1:])
+    for child in map_ahead(decoded, names, num_threads=1):
         print(child, flush=True)
 print("stopped", flush=True)
 """

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from extractors.batching import forward_across
+from extractors.batching import Packer
 from extractors.media import MediaError, keyframes
 from extractors.resize import ResizeConfig, resize_video
 from extractors.video import (
@@ -68,18 +68,21 @@ def test_tall_frames_are_scaled_by_their_width(tmp_path: Path) -> None:
     assert frames_of(tmp_path / "tall.mp4").shape == (1, 3, 373, 224)
 
 
+def rows_of(extractor: VideoExtractor, videos: list[torch.Tensor]) -> torch.Tensor:
+    packer = Packer(extractor, batch_size=4)
+    for number, frames in enumerate(videos):
+        packer.add(f"video{number}", frames)
+    packer.flush()
+    return torch.cat([rows for _, rows in packer.finished() if isinstance(rows, torch.Tensor)])
+
+
 def test_a_row_depends_neither_on_its_place_nor_on_its_neighbours() -> None:
     torch.manual_seed(0)
     extractor = VideoExtractor(build_backbone("resnet18"), batch_size=4)
     frames = torch.randint(256, (7, 3, 64, 96), dtype=torch.uint8)
-    items = [("a", frames[:3]), ("b", frames[3:4]), ("c", frames[4:])]
-    together = [rows for _, rows in forward_across(items, extractor, batch_size=4)]
-    singly = [
-        rows
-        for k in range(7)
-        for _, rows in forward_across([("", frames[k : k + 1])], extractor, batch_size=4)
-    ]
-    assert torch.equal(torch.cat(together), torch.cat(singly))  # type: ignore[arg-type]
+    together = rows_of(extractor, [frames[:3], frames[3:4], frames[4:]])
+    singly = torch.cat([rows_of(extractor, [frames[k : k + 1]]) for k in range(7)])
+    assert torch.equal(together, singly)
 
 
 def test_rows_are_those_of_torchvisions_network_before_its_classifier(resized: Path) -> None:

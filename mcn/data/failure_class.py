@@ -51,6 +51,7 @@ CLASS_OF: dict[str, FailureClass] = {
     "no-known-words": "permanent",
     "not-finite": "permanent",
     "too-short": "permanent",
+    "zero-variance": "permanent",
 }
 
 MOST_POISON_ATTEMPTS = 2

@@ -13,6 +13,7 @@ import tyro
 
 from tests.benchmarks import (
     census,
+    extraction,
     frames,
     kmeans,
     loader,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[..., list[Result]]] = {
     "loader": loader.measure,
     "training_step": training_step.measure,
     "resize": resize.measure,
+    "extraction": extraction.measure,
     "status": status.measure,
     "census": census.measure,
 }
@@ -45,7 +47,7 @@ class Arguments:
 
     only: str | None = None
     """Names of benchmarks with commas between them; all by default: store_clips, frames, kmeans,
-    ranks, loader, training_step, resize, status, census."""
+    ranks, loader, training_step, resize, extraction, status, census."""
     quick: bool = False
     """Small sizes, to see that everything runs; the numbers mean little."""
     out: Path | None = None

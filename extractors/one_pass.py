@@ -1,0 +1,196 @@
+"""One pass over each video's file makes the records of all features that are wanted of it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Shaped
+from numpy.typing import NDArray
+from torch import Tensor
+
+from extractors.ahead import map_ahead
+from extractors.batching import RowMaker
+from extractors.corpus import ResizedVideos
+from extractors.decode_streams import decode_streams
+from extractors.extract import RecordSource, Wanted, failed_record
+from extractors.media import MediaError
+from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
+from extractors.streams import Stream, to_words
+from mcn.store.record import Record
+
+
+@runtime_checkable
+class MediaSource(RecordSource, Protocol):
+    """Makes the records of one feature from one stream of resized videos."""
+
+    videos: ResizedVideos
+    min_complete: float
+    """The share of a video that must be there, of what its raw file had promised."""
+
+    @property
+    def stream(self) -> Stream:
+        """What it takes of each video's file."""
+
+    def piece(self, array: NDArray[Any]) -> Tensor:
+        """What is kept of some of the stream; called in the thread that decodes."""
+
+    def frames(self, pieces: Sequence[Tensor]) -> Shaped[Tensor, "time ..."]:
+        """What the network sees of a video, of all its pieces."""
+
+    def row_maker(self) -> RowMaker:
+        """A new one for each pass."""
+
+    def record(self, video_id: str, rows: Tensor, completeness: float) -> Record:
+        """The record of a video with these rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """Where and how fast files are decoded."""
+
+    limits: SandboxLimits = DEFAULT_LIMITS
+    num_decoders: int = 1
+    """Files decoded at once: as many are decoded again after a kill, on top of those in a batch."""
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    frames: Tensor
+    completeness: float
+
+
+_Outcomes = dict[int, _Decoded | MediaError]
+"""What became of a video for each of the sources that want it, by their number."""
+
+
+def records_in_one_pass(
+    sources: Sequence[MediaSource], wanted: Iterable[Wanted], decoding: Decoding
+) -> Iterator[tuple[int, Record]]:
+    """Records with the number of their source; for each source in the order of the videos.
+
+    Args:
+        sources: All of them take the same videos.
+        wanted: The videos, each with the numbers of the sources that lack it.
+        decoding: Several files at once need so many cores.
+    """
+    makers = [source.row_maker() for source in sources]
+    completeness: dict[tuple[int, str], float] = {}
+
+    def finished(number: int) -> Iterator[tuple[int, Record]]:
+        source = sources[number]
+        for video_id, rows in makers[number].finished():
+            if isinstance(rows, MediaError):
+                yield number, failed_record(video_id, rows.reason, source.fingerprint)
+            else:
+                yield number, source.record(video_id, rows, completeness.pop((number, video_id)))
+
+    with (
+        _sandboxes(decoding) as sandboxes,
+        closing(
+            map_ahead(
+                partial(_decoded, sources, sandboxes),
+                wanted,
+                num_threads=decoding.num_decoders,
+                # Those who decode side by side need no threads of torch's besides.
+                initializer=partial(torch.set_num_threads, 1),
+            )
+        ) as videos,
+    ):
+        for video_id, outcomes in videos:
+            for number, outcome in outcomes.items():
+                if isinstance(outcome, _Decoded):
+                    completeness[number, video_id] = outcome.completeness
+                    makers[number].add(video_id, outcome.frames)
+                else:
+                    makers[number].add(video_id, outcome)
+                yield from finished(number)
+        for number, maker in enumerate(makers):
+            maker.flush()
+            yield from finished(number)
+
+
+def records_alone(
+    source: MediaSource, video_ids: Iterable[str], limits: SandboxLimits
+) -> Iterator[Record]:
+    """The records of one feature, which shares its pass with no other."""
+    wanted = (Wanted(video_id, (0,)) for video_id in video_ids)
+    decoding = Decoding(limits=limits)
+    return (record for _, record in records_in_one_pass([source], wanted, decoding))
+
+
+@contextmanager
+def _sandboxes(decoding: Decoding) -> Iterator[SimpleQueue[Sandbox]]:
+    """One for each thread; whoever takes one puts it back."""
+    sandboxes: SimpleQueue[Sandbox] = SimpleQueue()
+    with ExitStack() as stack:
+        for _ in range(decoding.num_decoders):
+            sandboxes.put(stack.enter_context(Sandbox(decode_streams, decoding.limits)))
+        yield sandboxes
+
+
+def _decoded(
+    sources: Sequence[MediaSource], sandboxes: SimpleQueue[Sandbox], wanted: Wanted
+) -> tuple[str, _Outcomes]:
+    """The video as each source that wants it sees it, by one pass over its file.
+
+    A file that cannot be gone through to its end is decoded for each source alone, so that none
+    loses what another stumbles over.
+    """
+    run = partial(_by_one_pass, wanted.video_id, sources)
+    sandbox = sandboxes.get()
+    try:
+        try:
+            return wanted.video_id, run(wanted.sources, sandbox)
+        except MediaError as error:
+            if len(wanted.sources) == 1:
+                return wanted.video_id, {wanted.sources[0]: error}
+        outcomes: _Outcomes = {}
+        for number in wanted.sources:
+            try:
+                outcomes |= run((number,), sandbox)
+            except MediaError as error:
+                outcomes[number] = error
+        return wanted.video_id, outcomes
+    finally:
+        sandboxes.put(sandbox)
+
+
+def _by_one_pass(
+    video_id: str, sources: Sequence[MediaSource], numbers: Sequence[int], sandbox: Sandbox
+) -> _Outcomes:
+    videos = sources[numbers[0]].videos
+    streams = list(dict.fromkeys(sources[number].stream for number in numbers))
+    pieces: dict[int, list[Tensor]] = {number: [] for number in numbers}
+    endings: dict[int, dict[str, Any]] = {}
+    with closing(
+        sandbox.run_labelled(
+            videos.path(video_id),
+            promised_seconds=videos.seconds[video_id],
+            streams=[to_words(stream) for stream in streams],
+        )
+    ) as arrays:
+        for array, label in arrays:
+            for number in numbers:
+                if sources[number].stream == streams[label["stream"]]:
+                    if len(label) > 1:
+                        endings[number] = label
+                    else:
+                        pieces[number].append(sources[number].piece(array))
+    return {n: _outcome(video_id, sources[n], pieces[n], endings[n]) for n in numbers}
+
+
+def _outcome(
+    video_id: str, source: MediaSource, pieces: list[Tensor], ending: dict[str, Any]
+) -> _Decoded | MediaError:
+    if "reason" in ending:
+        return MediaError(ending["reason"], ending["message"])
+    completeness = source.videos.completeness[video_id] * ending["completeness"]
+    if completeness < source.min_complete:
+        return MediaError(
+            "truncated", f"{video_id}: {completeness:.1%} of what the source promised is there"
+        )
+    return _Decoded(source.frames(pieces), completeness)
