@@ -32,7 +32,7 @@ def listed_videos(root: Root) -> list[Video]:
 
     They are those of HowTo100M's csv where the root has it, else those of the manifest so far, in
     its order, and then what else is in `raw/`. Their lengths are those of the resized videos, else
-    what the site said at downloading, else what the manifest says.
+    what the manifest says, else what the site said at downloading.
     """
     before = read_manifest(root.manifest) if root.manifest.exists() else []
     if root.howto100m_csv.exists():
@@ -46,21 +46,22 @@ def listed_videos(root: Root) -> list[Video]:
             for video in before
         ]
         videos = [*listed, *there.values()]
-    seconds, frames = _lengths(root, before)
-    videos = with_lengths(videos, seconds, frames)
+    videos = with_lengths(videos, _lengths(root, before))
     if videos != before or not root.manifest.exists():
         write_manifest(root.manifest, videos)
     return videos
 
 
-def _lengths(root: Root, before: Iterable[Video]) -> tuple[dict[str, float], dict[str, int]]:
-    """Seconds and frames of the videos of which they are known."""
-    seconds = {video.video_id: video.seconds for video in before if video.seconds}
-    frames = {video.video_id: video.frames for video in before if video.frames}
+def _lengths(root: Root, before: Iterable[Video]) -> dict[str, tuple[float | None, int | None]]:
+    """Seconds and frames of the videos of which either is known."""
+    lengths = {v.video_id: v[3:] for v in before if v[3:] != (None, None)}
     said: dict[str, float] = read_columns(download_ledger(root)).by_id("seconds")
+    lengths.update(
+        (k, (seconds, None)) for k, seconds in said.items() if seconds and k not in lengths
+    )
     resized = read_columns(resize_ledger(root))
-    seconds |= {video_id: length for video_id, length in said.items() if length}
-    return seconds | resized.by_id("seconds"), frames | resized.by_id("num_frames")
+    lengths.update(resized.by_id("seconds", "num_frames"))
+    return lengths
 
 
 def raw_videos(root: Root) -> dict[str, Path]:

@@ -8,7 +8,7 @@ import torch
 from extractors.audio import AudioExtractor
 from extractors.audio_records import AudioRecords
 from extractors.clip_records import ClipRecords
-from extractors.clips import ClipExtractor, ClipForm, build_clip_network
+from extractors.clips import ClipExtractor, ClipPreset, build_clip_network
 from extractors.corpus import ResizedVideos
 from extractors.one_pass import MediaSource
 from extractors.resize import ResizeConfig, resize_video
@@ -45,7 +45,7 @@ def media_sources(videos: ResizedVideos) -> list[MediaSource]:
     """Of pictures, clips and sound."""
     torch.manual_seed(0)
     of_pictures = VideoExtractor(build_backbone("resnet18"), batch_size=4)
-    form = ClipForm(size=(20, 24), crop=(16, 16), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+    form = ClipPreset(size=(20, 24), crop=(16, 16), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
     of_clips = ClipExtractor(build_clip_network("r3d_18"), form, batch_size=2)
     of_sound = AudioExtractor(Davenet(), window_frames=512)
     return [

@@ -58,10 +58,12 @@ class StepColumns:
         done: NDArray[Any] = self.rows[self.rows["failure"] == 0]
         return done
 
-    def by_id(self, field: str) -> dict[str, Any]:
-        """One column of the videos that are done."""
+    def by_id(self, *fields: str) -> dict[str, Any]:
+        """One column of the videos that are done, or tuples of several."""
         done = self.done
-        return dict(zip(_texts(done["video_id"]), done[field].tolist(), strict=True))
+        columns = [done[field].tolist() for field in fields]
+        values = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
+        return dict(zip(_texts(done["video_id"]), values, strict=True))
 
     def left(self, video_ids: Iterable[str], retry: Retry | None) -> set[str]:
         """Those of the videos that are still to be done, as `is_left` of the ledger says it."""

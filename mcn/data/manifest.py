@@ -33,6 +33,7 @@ class Video(NamedTuple):
 
 
 COLUMNS = Video._fields
+UNKNOWN: tuple[float | None, int | None] = (None, None)
 
 
 def read_manifest(path: Path) -> list[Video]:
@@ -41,10 +42,11 @@ def read_manifest(path: Path) -> list[Video]:
     Raises:
         ValueError: If a line is malformed or names a video again; names file and line.
     """
+    name = str(path)
     line_of: dict[str, int] = {}
     videos = []
     for line, (video_id, raw, category, seconds, frames) in read_fields(path, COLUMNS):
-        check_video_id(video_id, at_line(path, line))
+        check_video_id(video_id, at_line(name, line))
         if line_of.setdefault(video_id, line) != line:
             first = at_line(path, line_of[video_id])
             raise ValueError(f"{at_line(path, line)}: video {video_id!r} is also in {first}")
@@ -77,18 +79,14 @@ def write_manifest(path: Path, videos: Iterable[Video]) -> None:
 
 
 def with_lengths(
-    videos: Iterable[Video], seconds: Mapping[str, float], frames: Mapping[str, int]
+    videos: Iterable[Video], lengths: Mapping[str, tuple[float | None, int | None]]
 ) -> list[Video]:
-    """The videos, with what is known of the lengths of some; where nothing is, as they were."""
+    """The videos, with seconds and frames of those of which they are given."""
     return [
-        Video(
-            video_id,
-            path,
-            category,
-            seconds.get(video_id, old_seconds),
-            frames.get(video_id, old_frames),
-        )
-        for video_id, path, category, old_seconds, old_frames in videos
+        video
+        if (length := lengths.get(video.video_id, UNKNOWN)) == video[3:] or length is UNKNOWN
+        else video._replace(seconds=length[0], frames=length[1])
+        for video in videos
     ]
 
 

@@ -20,7 +20,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
         yield at_line(path, line), dict(zip(columns, fields, strict=True))
 
 
-def at_line(path: Path, line: int) -> str:
+def at_line(path: Path | str, line: int) -> str:
     """A line, as errors speak of it."""
     return f"{path}, line {line}"
 

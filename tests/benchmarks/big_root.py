@@ -36,12 +36,12 @@ DONE = Outcome(
 def make_root(root: Root, *, num_videos: int) -> None:
     """All downloaded and resized, the first half extracted; two in a hundred failed each time."""
     ids = [f"{number:011x}" for number in range(num_videos)]
-    write_manifest(root.manifest, (Video(v, f"raw/{v}.mp4", "", SECONDS) for v in ids))
+    write_manifest(root.manifest, (Video(v, "", "", SECONDS, FRAMES) for v in ids))
     claim_resize_rule(root, ResizeConfig())
     costs = dict.fromkeys(ids, float(FRAMES))
-    plan = extend_plan(root.plans / "resize.csv", costs, videos_per_shard=VIDEOS_PER_SHARD)
-    for modality in ("video", "audio"):
-        extend_plan(root.plans / f"{modality}.csv", costs, videos_per_shard=VIDEOS_PER_SHARD)
+    plan = extend_plan(root.plans / "download.csv", costs, videos_per_shard=VIDEOS_PER_SHARD)
+    for step in ("resize", "video", "audio"):
+        extend_plan(root.plans / f"{step}.csv", costs, videos_per_shard=VIDEOS_PER_SHARD)
     for index, shard in enumerate(plan):
         outcomes = [_outcome(number, video_id) for number, video_id in enumerate(shard)]
         lines = "".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes)

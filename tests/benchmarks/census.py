@@ -16,7 +16,7 @@ from tests.benchmarks.result import Result, Row
 WANTED = {
     "jobs/status.py --progress": "under 2 s",
     "jobs/status.py": "under 2 s",
-    "jobs/resize.py --plan": "under 5 s",
+    "jobs/download.py --plan": "under 5 s",
     "jobs/extract.py --plan": "under 5 s",
 }
 
