@@ -7,8 +7,11 @@ from torch import Tensor
 
 from mcn.clustering import FeatureQueue, kmeans
 from mcn.clustering.engines import ENGINES, EngineName
+from mcn.clustering.health import normalized_mutual_information
 from mcn.clustering.lloyd import Clustering, cluster, finite_rows
-from mcn.clustering.torch_engine import RoundedRows
+from mcn.clustering.seeding import spread_out
+from mcn.clustering.subspace import DIMS, reduce_dims
+from mcn.clustering.torch_engine import LEAST_DIMS, RoundedRows
 
 EVERY_ENGINE = pytest.mark.parametrize("engine", list(ENGINES))
 EVERY_PRECISION = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -74,6 +77,14 @@ def test_well_separated_clusters_are_found(engine: EngineName, spherical: bool) 
     rows, labels = blobs(5, 20)
     _, assignments = kmeans(rows, clusters=5, initial=rows[:5], spherical=spherical, engine=engine)
     assert same_partition(assignments, labels)
+
+
+@EITHER_KIND
+@pytest.mark.parametrize("dim", [64, 2 * LEAST_DIMS])
+def test_almost_all_well_separated_clusters_are_found_anew(spherical: bool, dim: int) -> None:
+    rows, labels = blobs(30, 40, dim)
+    _, assignments = kmeans(rows, clusters=30, spherical=spherical)
+    assert normalized_mutual_information(assignments, labels) > 0.97  # from drawn rows 0.9
 
 
 @EVERY_ENGINE
@@ -185,7 +196,7 @@ def fit_with_threads(num_threads: int, engine: EngineName) -> Clustering:
     before = torch.get_num_threads()
     torch.set_num_threads(num_threads)  # OpenMP's, and so faiss's
     try:
-        rows = torch.randn(6000, 96, generator=torch.Generator().manual_seed(0))
+        rows = torch.randn(1500, LEAST_DIMS, generator=torch.Generator().manual_seed(0))
         return cluster(rows, clusters=40, initial=rows[:40], seed=0, engine=engine)
     finally:
         torch.set_num_threads(before)
@@ -229,6 +240,56 @@ def test_samples_before_the_first_iteration_over_all_rows_save_most_of_the_other
     assert inertia(None, 1) < 1.02 * settled < inertia(rows[:20], 1)
 
 
+@EVERY_ENGINE
+@EITHER_KIND
+def test_wide_rows_begin_where_many_iterations_over_all_of_them_end(
+    engine: EngineName, spherical: bool
+) -> None:
+    hidden = torch.randn(2000, 16) @ torch.randn(16, 600) / 4
+    rows = F.normalize(F.relu(hidden + 0.3 * torch.randn(2000, 600)), dim=1)
+    fit = partial(cluster, rows, clusters=20, seed=0, spherical=spherical, engine=engine)
+    settled = fit(initial=rows[:20], iterations=20).inertia
+    assert fit(initial=None, iterations=0).inertia < 1.01 * settled
+    assert fit(initial=None, iterations=5).inertia < 1.005 * settled
+
+
+@EITHER_KIND
+def test_more_clusters_than_reduced_dimensions_are_no_harder(spherical: bool) -> None:
+    centers = torch.randn(2 * DIMS, 1000)
+    rows = centers.repeat(8, 1) + 0.05 * torch.randn(16 * DIMS, 1000)
+    drawn = rows[torch.randperm(len(rows))[: 2 * DIMS]]
+    fit = partial(cluster, rows, clusters=2 * DIMS, seed=0, spherical=spherical, engine="torch")
+    assert fit(initial=None).inertia < 0.5 * fit(initial=drawn).inertia
+
+
+def test_rows_to_begin_with_are_drawn_by_their_distance_from_those_before() -> None:
+    rows = torch.tensor([[0.0], [0.0], [1.0], [3.0]]) + 1000  # far from where they are measured
+    drawn = [
+        float(spread_out(rows, 2, torch.Generator().manual_seed(seed))[1, 0]) - 1000
+        for seed in range(500)
+    ]
+    assert drawn.count(0.0) == 0
+    assert drawn.count(3.0) == pytest.approx(450, abs=30)  # 9 of 1 + 9
+
+
+def test_reduced_rows_keep_the_distances_of_rows_in_a_subspace() -> None:
+    rows = torch.randn(900, 40) @ torch.randn(40, 700) + 5
+    reduced = reduce_dims(rows, torch.randperm(900))
+    assert reduced.shape == (900, DIMS)
+    torch.testing.assert_close(
+        torch.cdist(*2 * [reduced.double()]),
+        torch.cdist(*2 * [rows.double()]),
+        rtol=1e-3,
+        atol=1e-2,
+    )
+
+
+def test_rows_without_variance_are_reduced_to_finite_ones() -> None:
+    assert reduce_dims(torch.ones(20, 700), torch.arange(20)).isfinite().all()
+    _, assignments = kmeans(torch.ones(20, 700), clusters=4)
+    assert torch.bincount(assignments, minlength=4).min() > 0
+
+
 @EITHER_KIND
 @pytest.mark.parametrize("shift", [0.0, 3.0])
 def test_rounding_to_bfloat16_changes_no_assignment(spherical: bool, shift: float) -> None:
@@ -245,6 +306,15 @@ def test_rounding_to_bfloat16_changes_no_assignment(spherical: bool, shift: floa
     got = RoundedRows(rows).nearest(centroids, spherical=spherical)
     chosen = fit.gather(1, got[:, None])[:, 0]
     torch.testing.assert_close(chosen, fit.max(dim=1).values, rtol=1e-6, atol=1e-6)
+
+
+@EITHER_KIND
+def test_rows_wide_enough_to_be_rounded_are_clustered_as_by_a_loop(spherical: bool) -> None:
+    rows = torch.randn(70, LEAST_DIMS) * torch.arange(1, LEAST_DIMS + 1) ** -1.0 + 0.1
+    expected, labels = kmeans_by_a_loop(rows, rows[:7], 3, spherical=spherical)
+    got, assignments = kmeans(rows, clusters=7, initial=rows[:7], iterations=3, spherical=spherical)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+    assert assignments.tolist() == labels
 
 
 @EITHER_KIND

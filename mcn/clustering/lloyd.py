@@ -8,14 +8,19 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mcn.clustering.engines import ENGINES, EngineName, Nearest
+from mcn.clustering.seeding import spread_out
+from mcn.clustering.subspace import reduce_dims
 
 ROWS_AT_ONCE = 512
 
-SAMPLES = ((8, 6), (4, 3), (2, 2))
-"""Where no centroids are given: first so many iterations over one in so many rows.
+SAMPLES = ((8, 10), (4, 5), (2, 5), (1, 10))
+"""Where no centroids are given: so many iterations over one in so many rows, in few dimensions.
 
-Small samples leave bad starts behind at a fraction of the cost of all rows, or altogether.
+Small samples leave bad starts behind at a fraction of the cost of all rows.
 """
+
+ROWS_DRAWN_FROM = 32
+"""For each cluster, where no centroids are given; the first centroids are some of those rows."""
 
 LEAST_ROWS_PER_CLUSTER = 4
 """A smaller sample is left out."""
@@ -135,24 +140,30 @@ def _unit(rows: Tensor) -> Tensor:
 
 
 def _begin(rows: Tensor, clusters: int, seed: int, spherical: bool, engine: EngineName) -> Tensor:
-    """Centroids from rows drawn by `seed`, moved by iterations over samples that grow."""
+    """Centroids from rows far apart drawn by `seed`, moved by iterations over samples that grow.
+
+    Those are by distance and in the subspace of most variance, where an iteration costs next to
+    nothing and the same rows are near to each other. The last labels give centroids of the rows.
+    """
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(rows), generator=generator).to(rows.device)
-    centroids = rows[drawn[:clusters]]
+    reduced = reduce_dims(rows, drawn)
+    centroids = spread_out(reduced[drawn[: ROWS_DRAWN_FROM * clusters]], clusters, generator)
     for one_in, iterations in SAMPLES:
         size = len(rows) // one_in
-        if size >= LEAST_ROWS_PER_CLUSTER * clusters:
-            sample = rows[drawn[:size]]
-            nearest = ENGINES[engine](sample, spherical=spherical)
-            centroids, _, _ = _iterate(
+        if size >= LEAST_ROWS_PER_CLUSTER * clusters or one_in == 1:
+            sample = reduced if one_in == 1 else reduced[drawn[:size]]
+            nearest = ENGINES[engine](sample, spherical=False)
+            centroids, labels, _ = _iterate(
                 sample,
                 nearest(centroids),
                 centroids,
                 nearest,
                 iterations=iterations,
-                spherical=spherical,
+                spherical=False,
             )
-    return centroids
+    means = _means(rows, labels, clusters)
+    return F.normalize(means, dim=1) if spherical else means
 
 
 def _iterate(

@@ -7,7 +7,7 @@ that its rounding matters. Those are computed again in float32, so that the answ
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 ROWS_AT_ONCE = 4096
@@ -18,14 +18,20 @@ ROUNDING = 2.0**-9
 DEVIATIONS = 4.0
 """How many standard deviations an error of a difference of two products may have."""
 
-ROWS_RECOMPUTED_AT_ONCE = 1024
+LEAST_DIMS = 512
+"""Products of fewer numbers take so little of the time that rounding them gains nothing."""
+
+ROWS_RECOMPUTED_AT_ONCE = {"cpu": 64, "cuda": 4096}
+"""On a processor so few that rows of one neighbourhood have few candidates among them."""
+
+ROWS_NORMED_AT_ONCE = 1024
 
 
 def nearest_among(
     rows: Float[Tensor, "rows dim"], *, spherical: bool
 ) -> Callable[[Float[Tensor, "clusters dim"]], Int[Tensor, " rows"]]:
     """Finds each row's nearest centroid: by cosine, for rows of length one, or by distance."""
-    if has_fast_bfloat16(rows.device):
+    if rows.shape[1] >= LEAST_DIMS and has_fast_bfloat16(rows.device):
         rounded = RoundedRows(rows)
         return lambda centroids: rounded.nearest(centroids, spherical=spherical)
     return lambda centroids: torch.cat(
@@ -48,7 +54,7 @@ class RoundedRows:
         self.rows = rows
         self.rounded = rows.bfloat16()
         self.quartic_norms = torch.cat(
-            [_quartic_norm(part) for part in rows.split(ROWS_RECOMPUTED_AT_ONCE)]
+            [_quartic_norm(part) for part in rows.split(ROWS_NORMED_AT_ONCE)]
         )
         self.centroids = rows[:0]
         self.origin = rows.new_zeros(rows.shape[1])
@@ -68,21 +74,47 @@ class RoundedRows:
         # most, each factor being rounded on its own; the root is bounded by the quartic norms. The
         # two sums are themselves rounded to bfloat16.
         errors_of_sums = 1.15 * _quartic_norm(directions).max() * self.quartic_norms
-        labels, doubtful = [], []
+        labels, doubtful, candidates = [], [], []
         for part, errors in zip(
             self.products.split(ROWS_AT_ONCE), errors_of_sums.split(ROWS_AT_ONCE), strict=True
         ):
             products = part.float()
-            best = (products - offsets).topk(min(2, len(centroids)), dim=1)
+            fit = products - offsets
+            best = fit.topk(min(2, len(centroids)), dim=1)
             errors_of_results = 0.6 * products.gather(1, best.indices).abs().amax(dim=1)
             tolerance = DEVIATIONS * ROUNDING * (errors + errors_of_results)
             labels.append(best.indices[:, 0])
-            doubtful.append(best.values[:, 0] - best.values[:, -1] <= tolerance)
+            in_doubt = best.values[:, 0] - best.values[:, -1] <= tolerance
+            doubtful.append(in_doubt)
+            least = (best.values[:, 0] - tolerance)[in_doubt]
+            candidates.append(fit[in_doubt] >= least[:, None])
         nearest = torch.cat(labels)
-        recomputed = torch.cat(doubtful).nonzero().flatten()
-        for some in recomputed.split(ROWS_RECOMPUTED_AT_ONCE):
-            nearest[some] = _fit(self.rows[some], centroids, spherical).argmax(dim=1)
+        self._decide(
+            nearest,
+            torch.cat(doubtful).nonzero().flatten(),
+            torch.cat(candidates),
+            centroids,
+            spherical,
+        )
         return nearest
+
+    def _decide(
+        self,
+        nearest: Int[Tensor, " rows"],
+        doubtful: Int[Tensor, " doubtful"],
+        candidates: Bool[Tensor, "doubtful clusters"],
+        centroids: Float[Tensor, "clusters dim"],
+        spherical: bool,
+    ) -> None:
+        """Compare the candidates of the doubtful rows in float32; neighbours share theirs."""
+        together = nearest[doubtful].argsort(stable=True)
+        at_once = ROWS_RECOMPUTED_AT_ONCE[self.rows.device.type]
+        for start in range(0, len(together), at_once):
+            some = together[start : start + at_once]
+            rows = doubtful[some]
+            compared = candidates[some].any(dim=0).nonzero().flatten()
+            best = _fit(self.rows[rows], centroids[compared], spherical).argmax(dim=1)
+            nearest[rows] = compared[best]
 
     def _multiply(self, centroids: Tensor) -> None:
         """Bring the products up to date: those of centroids that did not move are."""
