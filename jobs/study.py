@@ -12,6 +12,7 @@ import tyro
 
 from jobs import evaluate, train
 from jobs.command import run_command
+from mcn.data.stores import keep_snapshot
 from mcn.objectives import Stage
 from mcn.root import REPOSITORY, Root
 from mcn.training.run_folder import RunFolder
@@ -25,7 +26,8 @@ class Arguments:
     """Train every order with every seed, evaluate each run, and write one table of all.
 
     All other options are those of jobs/train.py and hold for every run, as --gpus 4, --preset paper
-    or --cluster local. Started again, only what is missing is submitted.
+    or --cluster local. All are trained on what was sealed when the study began, or on --snapshot.
+    Started again, only what is missing is submitted.
     """
 
     stages: str = ",".join(stage.name for stage in Stage)
@@ -50,13 +52,19 @@ class Run:
 def main(arguments: Arguments, train_options: Sequence[str]) -> None:
     """Launch what is missing: each training, the evaluation of each run, the table of all."""
     root = Root.resolve(arguments.root)
-    runs = _runs(arguments, train_options, root)
+    report = root.path / "report" / arguments.name
+    snapshot = report / "snapshot.json"
+    # Options that come later win: the user may name another snapshot.
+    runs = _runs(arguments, ["--snapshot", str(snapshot), *train_options], root)
+    first = runs[0].arguments
+    if first.snapshot == snapshot and not first.target.dry_run:
+        keep_snapshot(snapshot, root.store, first.features)
     evaluations = [_launch_run(run, root) for run in runs]
     _launch_evaluation(
         f"table-{arguments.name}",
         runs,
         root,
-        report=root.path / "report" / arguments.name,
+        report=report,
         dependency=_after("afterany", evaluations),
     )
 

@@ -15,14 +15,14 @@ from tyro.conf import OmitArgPrefixes
 
 from jobs.command import run_command
 from jobs.shards import step_of
-from mcn.data.stores import Features, open_stores, store_folders
+from mcn.data.stores import Features, keep_snapshot, open_stores
 from mcn.root import Root
 from mcn.store.snapshot import Snapshot
 from mcn.training.config import PRESETS, Runtime, TrainConfig
 from mcn.training.guard import nonfinite_summary
 from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder
-from slurm.environment import current_task
+from slurm.environment import Task, current_task
 from slurm.launch import Target, launch_job
 from slurm.local import run_ranks
 from slurm.resources import Shape, site_resources
@@ -60,7 +60,7 @@ def main(arguments: Arguments) -> None:
     root = Root.resolve(arguments.root)
     run = RunFolder(root.runs / (arguments.run or arguments.config.name))
     task = current_task()
-    work = partial(_train, root.store, arguments, run, task.progress if task else None)
+    work = partial(_train, root.store, arguments, run, task)
     if "RANK" in os.environ or task is not None:  # torchrun, or a job, has started this process
         work()
         return
@@ -75,13 +75,15 @@ def main(arguments: Arguments) -> None:
     )
 
 
-def _train(store: Path, arguments: Arguments, run: RunFolder, progress_file: Path | None) -> None:
-    if arguments.gpus and arguments.runtime.device == "auto" and not torch.cuda.is_available():
+def _train(store: Path, arguments: Arguments, run: RunFolder, task: Task | None) -> None:
+    is_given_gpus = arguments.gpus is not None or (task is not None and task.owner != "")
+    if is_given_gpus and shape_of(arguments).gpus_per_node and not torch.cuda.is_available():
         raise ValueError(
-            f"--gpus {arguments.gpus}: torch sees no GPU on {socket.gethostname()}; "
-            "--device cpu trains on processors"
+            f"torch sees no GPU on {socket.gethostname()}, though the run was to have some; "
+            "--gpus 0 trains on the processor, --device cpu --gpus 4 on processors"
         )
     stores = open_stores(store, arguments.features, _snapshot(store, arguments, run))
+    progress_file = task.progress if task else None
     train(arguments.config, arguments.runtime, stores, run, progress_file=progress_file)
     if int(os.environ.get("RANK", 0)) == 0:
         print(f"{run.path.name}: trained, {run.final}")
@@ -92,18 +94,11 @@ def _train(store: Path, arguments: Arguments, run: RunFolder, progress_file: Pat
 
 def _snapshot(store: Path, arguments: Arguments, run: RunFolder) -> Snapshot:
     """The shards that the run is trained on from its beginning to its end, by all ranks."""
-    path = run.path / "snapshot.json"
     asked = None if arguments.snapshot is None else Snapshot.read(arguments.snapshot)
-    if path.exists():
-        kept = Snapshot.read(path)
-    else:
-        folders = store_folders(store, arguments.features).values()
-        new = asked or Snapshot.take(folders)
-        open_stores(store, arguments.features, new)  # a run does not begin on what cannot be read
-        kept = new.keep(path)
+    kept = keep_snapshot(run.snapshot, store, arguments.features, asked)
     if asked not in (None, kept):
         raise ValueError(
-            f"{path} is another snapshot than {arguments.snapshot}: give this run its own "
+            f"{run.snapshot} is another snapshot than {arguments.snapshot}: give this run its own "
             "--run NAME, or carry on without --snapshot"
         )
     return kept

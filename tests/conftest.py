@@ -13,7 +13,11 @@ import torch
 
 from tests.downloads import download_root, small_video, video_site  # noqa: F401
 from tests.programs import programs  # noqa: F401
-from tests.slurm_cluster import slurm_cluster, slurm_cluster_without_accounting  # noqa: F401
+from tests.slurm_cluster import (  # noqa: F401
+    slurm_cluster,
+    slurm_cluster_without_accounting,
+    testbed,
+)
 
 # A suite that a script starts in the background ignores Ctrl-C, and so would all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

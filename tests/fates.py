@@ -1,12 +1,9 @@
 """One task for each way to end, on a real SLURM, and what became of each."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pytest
 
 from slurm.controller import squeue
 from slurm.states.accounts import sacct
@@ -14,6 +11,7 @@ from slurm.states.judgement import GONE, TaskState, task_states
 from slurm.submission import StepFolder
 from slurm.submit import submit
 from slurm.testbed import Testbed
+from tests.slurm_cluster import speaking_to
 from tests.submissions import LIGHT, manifest_of
 
 SHARD = 42
@@ -125,15 +123,6 @@ class Watched:
                     self._to_strike.remove(name)
                     FATES[name].strike(self.testbed, state.job_id)
         return self.afterwards.keys() == FATES.keys()
-
-
-@contextmanager
-def speaking_to(testbed: Testbed) -> Iterator[None]:
-    """Let this process ask one of the two clusters."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in testbed.environment().items():
-            patch.setenv(name, value)
-        yield
 
 
 def job_ids(*steps: StepFolder) -> list[str]:

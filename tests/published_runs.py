@@ -12,8 +12,8 @@ from mcn.training.loop import train
 from mcn.training.model import new_model
 from mcn.training.run_folder import RunFolder
 from mcn.training.stage import StageTrainer, StepResult
+from tests.configs import SMALL
 from tests.stores import FEATURES
-from tests.test_training import CONFIG
 
 SAMPLING = Sampling(
     seed=3,
@@ -27,7 +27,7 @@ SAMPLING = Sampling(
 
 def first_step(reader: ClipReader, **changed: Any) -> tuple[StageTrainer, StepResult]:
     """A stage after one step on clips that overlap: of four seconds each, grown to eight."""
-    config = replace(CONFIG, **{"min_clip_seconds": 6.0, **changed})
+    config = replace(SMALL, **{"min_clip_seconds": 6.0, **changed})
     sampling = replace(SAMPLING, min_clip_seconds=config.min_clip_seconds)
     model = new_model(config, reader.dims)
     model.know_words(word_vectors(reader))
@@ -37,6 +37,6 @@ def first_step(reader: ClipReader, **changed: Any) -> tuple[StageTrainer, StepRe
 
 def short_run(store: Path, name: str, **changed: Any) -> RunFolder:
     run = RunFolder(store.parent / "runs" / name)
-    config = replace(CONFIG, **{"stage1_epochs": 1, "stage2_epochs": 1, **changed})
+    config = replace(SMALL, **{"stage1_epochs": 1, "stage2_epochs": 1, **changed})
     train(config, Runtime(), open_stores(store, FEATURES), run)
     return run

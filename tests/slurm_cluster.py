@@ -1,15 +1,17 @@
 """A real SLURM for tests, started when the first test asks for it, and taken down at the end.
 
-`tests/conftest.py` imports the two fixtures. A test leaves the nodes up and the queue empty.
+`tests/conftest.py` imports the fixtures. A test leaves the nodes up and the queue empty.
 Where the packages are missing a test is skipped, unless REQUIRE_SLURM=1 says that they must not.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from slurm.submit import FINAL_STATES
 from slurm.testbed import MissingPackagesError, Testbed
 from slurm.testbed.packages import check_packages
 
@@ -37,6 +39,14 @@ def slurm_cluster_without_accounting(
         yield testbed
 
 
+@pytest.fixture
+def testbed(slurm_cluster: Testbed) -> Iterator[Testbed]:
+    """A cluster that this process speaks to; whatever a test did, its queue is empty afterwards."""
+    with speaking_to(slurm_cluster):
+        yield slurm_cluster
+    empty_queue(slurm_cluster)
+
+
 def require_slurm(*, accounting: bool) -> None:
     """Skip the test where SLURM is not installed; fail it where the environment says it must be."""
     try:
@@ -45,6 +55,15 @@ def require_slurm(*, accounting: bool) -> None:
         if os.environ.get("REQUIRE_SLURM") == "1":
             pytest.fail(f"REQUIRE_SLURM is set, but {error}")
         pytest.skip(str(error))
+
+
+@contextmanager
+def speaking_to(testbed: Testbed) -> Iterator[None]:
+    """Let this process, and those that it starts, ask this cluster and no other."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in testbed.environment().items():
+            patch.setenv(name, value)
+        yield
 
 
 def submit(testbed: Testbed, script: str, *options: str) -> str:
@@ -57,6 +76,11 @@ def queue(testbed: Testbed) -> dict[str, str]:
     """State of every job and array task that the controller still knows, by id."""
     command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T"]
     return dict(line.split() for line in testbed.run(command).stdout.splitlines())
+
+
+def waiting(testbed: Testbed) -> list[str]:
+    """Ids of jobs and tasks that are not over."""
+    return [job for job, state in queue(testbed).items() if state not in FINAL_STATES]
 
 
 def accounts(testbed: Testbed, job: str) -> list[str]:

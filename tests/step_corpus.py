@@ -5,6 +5,7 @@ words show it, and so do the seconds in which it is done; all other seconds show
 """
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from mcn.store.writer import ShardWriter
 from mcn.training.config import Runtime, TrainConfig
 from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder
+from tests.configs import SMALL
 from tests.stores import (
     DIMS,
     FEATURES,
@@ -27,20 +29,7 @@ from tests.stores import (
     write_words,
 )
 
-CONFIG = TrainConfig(
-    stage=Stage.AVT,
-    batch_size=8,
-    clips_per_video=4,
-    stage1_epochs=20,
-    stage2_epochs=15,
-    lr=1e-3,
-    embedding_dim=32,
-    reconstruction_dim=16,
-    min_clip_seconds=2.0,
-    clusters=6,
-    queue_size=64,
-    refit_every_steps=5,
-)
+CONFIG = replace(SMALL, stage=Stage.AVT, stage1_epochs=20, stage2_epochs=15)
 AUDIO_RATE = 2
 NUM_SECONDS = 40
 STEPS = {"1001": 4, "1002": 6}

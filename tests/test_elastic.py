@@ -29,17 +29,17 @@ from mcn.training.model import new_model
 from mcn.training.run_folder import RunFolder, read_metrics
 from mcn.training.stage import StageTrainer
 from slurm.local import run_ranks
+from tests.configs import SMALL
 from tests.published_runs import SAMPLING
 from tests.stores import FEATURES, write_stores
 from tests.test_guard import edit_features
-from tests.test_training import CONFIG
 
 # Losses and gradients.
 
-OVERLAPPING = replace(CONFIG, min_clip_seconds=6.0)  # clips of four seconds grow to eight
+OVERLAPPING = replace(SMALL, min_clip_seconds=6.0)  # clips of four seconds grow to eight
 BEHAVIOURS = {
     "default": OVERLAPPING,
-    "published": replace(OVERLAPPING, **{**PUBLISHED, "embedding_dim": CONFIG.embedding_dim}),
+    "published": replace(OVERLAPPING, **{**PUBLISHED, "embedding_dim": SMALL.embedding_dim}),
 }
 OBJECTIVES = {
     f"{behaviour}-{stage.name}-{number}": (replace(config, stage=stage), number)

@@ -25,22 +25,10 @@ from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder, read_metrics
 from mcn.training.stage import StageTrainer
 from slurm.local import run_ranks
+from tests.configs import SMALL
 from tests.stores import DIMS, FEATURES, write_stores
 
-CONFIG = TrainConfig(
-    stage=Stage.AV_T,
-    batch_size=8,
-    clips_per_video=5,
-    stage1_epochs=4,
-    stage2_epochs=2,
-    lr=1e-3,
-    embedding_dim=32,
-    reconstruction_dim=16,
-    min_clip_seconds=2.0,
-    clusters=6,
-    queue_size=64,
-    refit_every_steps=5,
-)
+CONFIG = replace(SMALL, clips_per_video=5, stage1_epochs=4, stage2_epochs=2)
 SKIP = Runtime(on_nonfinite="skip")
 
 

@@ -36,9 +36,9 @@ from mcn.training.checkpoint import load_checkpoint
 from mcn.training.model import new_model
 from mcn.training.run_folder import read_metrics
 from mcn.training.schedule import warmup_cosine
+from tests.configs import SMALL
 from tests.published_runs import SAMPLING, short_run
 from tests.stores import FEATURES, write_stores
-from tests.test_training import CONFIG
 
 ROWS_PER_SECOND = 2  # of sound, in these stores
 
@@ -114,7 +114,7 @@ def test_3_evaluation_leaves_the_model_in_the_mode_it_was_in(store: Path) -> Non
     assert all(torch.equal(mean, was) for mean, was in zip(means, before, strict=True))
 
     stores = open_stores(store, FEATURES)
-    model = new_model(CONFIG, ClipReader(stores).dims)
+    model = new_model(SMALL, ClipReader(stores).dims)
     model.train_only(("text",))
     modes = {name: module.training for name, module in model.named_modules()}
     embed_benchmark(model, stores, max_words=20)

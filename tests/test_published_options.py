@@ -19,9 +19,9 @@ from mcn.training.checkpoint import load_checkpoint
 from mcn.training.config import PUBLISHED, TrainConfig
 from mcn.training.model import new_model
 from mcn.training.run_folder import read_metrics
+from tests.configs import SMALL
 from tests.published_runs import SAMPLING, first_step, short_run
 from tests.stores import FEATURES, SECONDS_PER_CLIP, write_stores
-from tests.test_training import CONFIG
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_the_scale_of_embeddings_is_nothing_to_the_loss(reader: ClipReader) -> N
     batch = TrainingBatches(reader, SAMPLING)[0]
 
     def contrast(similarity: Literal["cosine", "product"], scale: float) -> float:
-        model = new_model(replace(CONFIG, similarity=similarity), reader.dims)
+        model = new_model(replace(SMALL, similarity=similarity), reader.dims)
         unit = "encoders.video.gated"
         with torch.no_grad():
             model.get_parameter(f"{unit}.fc.weight").mul_(scale)
@@ -95,7 +95,7 @@ def test_centroids_of_products_are_means_and_of_cosines_of_unit_length(reader: C
         centroids = trainer.clusterer.centroids
         assert centroids is not None
         lengths = centroids.norm(dim=1)
-        assert torch.allclose(lengths, torch.ones(CONFIG.clusters), atol=1e-5) == is_unit
+        assert torch.allclose(lengths, torch.ones(SMALL.clusters), atol=1e-5) == is_unit
         held = trainer.clusterer.queue.filled()
         nearest = (held @ (centroids / lengths[:, None]).T).argmax(dim=1)
         for number, centroid in enumerate(centroids):
@@ -107,7 +107,7 @@ def test_centroids_of_products_are_means_and_of_cosines_of_unit_length(reader: C
 def test_what_is_to_be_reconstructed_does_not_learn_to_be_small(
     reader: ClipReader, target: Literal["detached", "attached"], moves: bool
 ) -> None:
-    model = new_model(replace(CONFIG, reconstruction_target=target), reader.dims)
+    model = new_model(replace(SMALL, reconstruction_target=target), reader.dims)
     model.know_words(word_vectors(reader))
     for parameter in model.decoders.parameters():
         torch.nn.init.zeros_(parameter)  # nothing flows back but through the target
@@ -141,7 +141,7 @@ def test_the_preset_has_every_published_behaviour_and_trains(store: Path) -> Non
         if getattr(default, field.name) != getattr(published, field.name)
     }
     assert differing == PUBLISHED.keys()
-    small = {"embedding_dim": CONFIG.embedding_dim}
+    small = {"embedding_dim": SMALL.embedding_dim}
     run = short_run(store, "published", stage=Stage.AVT, **{**PUBLISHED, **small})
     rows = read_metrics(run.metrics)
     assert all(math.isfinite(row["loss"]) for row in rows)

@@ -18,7 +18,7 @@ from slurm.marker import Event, read_events
 from slurm.submission import StepFolder
 from slurm.testbed import Testbed
 from tests.opened import OpenedFiles
-from tests.slurm_cluster import empty_queue, wait_until
+from tests.slurm_cluster import empty_queue, speaking_to, wait_until
 from tests.videos import write_video
 
 pytestmark = pytest.mark.slow
@@ -115,9 +115,7 @@ def struck(
     # The controller looks every 30 seconds: the warning comes after 60 to 90, when it is held.
     short = ("--time-limit-minutes", "2", "--warning-seconds", "60")
     options = {"preemption": (), "time limit": short, "power cut": ()}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in testbed.environment().items():
-            patch.setenv(name, value)
+    with speaking_to(testbed):
         extractions = {
             fate: Extraction(
                 undisturbed,
@@ -173,13 +171,11 @@ def test_a_power_cut_costs_the_videos_under_way_and_no_other(
 
 
 def test_of_two_tasks_with_the_same_shard_one_seals_it_and_the_other_is_refused(
-    slurm_cluster: Testbed, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    testbed: Testbed, undisturbed: Path, tmp_path: Path
 ) -> None:
-    for name, value in slurm_cluster.environment().items():
-        monkeypatch.setenv(name, value)
     first = Extraction(undisturbed, tmp_path / "data", "--sbatch", "nodelist", "node1")
     script = str(first.submission.script(0))
-    second = slurm_cluster.run(["sbatch", "--parsable", "--nodelist=node2", script]).stdout.strip()
+    second = testbed.run(["sbatch", "--parsable", "--nodelist=node2", script]).stdout.strip()
 
     def has_ended() -> bool:
         """Whether the second has; the first goes on slowly until then."""
@@ -199,4 +195,3 @@ def test_of_two_tasks_with_the_same_shard_one_seals_it_and_the_other_is_refused(
     assert "error: " in first.submission.log(0).read_text()
     assert "is writing it" in first.submission.log(0).read_text()
     assert (first.root / SHARD).read_bytes() == (undisturbed / SHARD).read_bytes()
-    empty_queue(slurm_cluster)

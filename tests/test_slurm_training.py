@@ -16,7 +16,7 @@ from slurm.environment import STOPPED_EARLY
 from slurm.marker import Event, read_events
 from slurm.submission import StepFolder
 from slurm.testbed import Testbed
-from tests.slurm_cluster import empty_queue, wait_until
+from tests.slurm_cluster import empty_queue, speaking_to, wait_until
 from tests.stores import write_stores
 
 pytestmark = pytest.mark.slow
@@ -63,9 +63,7 @@ def root(slurm_cluster: Testbed, tmp_path_factory: pytest.TempPathFactory) -> It
     root = tmp_path_factory.mktemp("root")
     write_stores(root / "store")
     four = ("--gpus", "4", "--gpus-per-node", "2", "--cluster", "slurm")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in slurm_cluster.environment().items():
-            patch.setenv(name, value)
+    with speaking_to(slurm_cluster):
         train(root, "four", *four, "--sbatch", "nodelist", "node1,node2")
         train(root, "preempted", *four, "--sbatch", "nodelist", "node3,node4")
         train(root, "one", "--cluster", "debug")

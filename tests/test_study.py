@@ -2,15 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mcn.root import REPOSITORY
-from slurm.submit import FINAL_STATES
+from mcn.store.snapshot import Snapshot
 from slurm.testbed import Testbed
-from tests.slurm_cluster import empty_queue, queue, wait_until
+from tests.slurm_cluster import empty_queue, wait_until, waiting
 from tests.stores import SECONDS_PER_CLIP, write_stores
 
 pytestmark = pytest.mark.slow
@@ -79,6 +78,20 @@ def test_a_study_on_this_machine_ends_with_one_table_and_does_nothing_twice(root
     assert {p: p.stat().st_mtime_ns for p in root.glob("runs/*/checkpoints/*")} == checkpoints
 
 
+def test_all_runs_of_a_study_are_trained_on_what_was_sealed_when_it_began(root: Path) -> None:
+    rows = ("--stages", "AVT", "--cluster", "debug")
+    study(root, *rows, "--seeds", "0")
+    write_stores(root / "later", seed=7)
+    for path in (root / "later").glob("*/00000.h5"):
+        path.rename(root / "store" / path.parent.name / "00001.h5")
+    study(root, *rows, "--seeds", "0,1")
+    kept = {path.read_bytes() for path in root.glob("runs/*/snapshot.json")}
+    assert kept == {(root / "report" / "study" / "snapshot.json").read_bytes()}
+    page = (root / "report" / "study" / "report.md").read_text()
+    digest = Snapshot.read(root / "report" / "study" / "snapshot.json").digest()
+    assert page.count(digest) == 2
+
+
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [(["--stages", "AV_X"], "'AV_X' is none of"), (["--seeds", "a"], "a: w")],
@@ -90,18 +103,6 @@ def test_an_order_or_a_seed_that_is_none_is_named(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert complaint in done.stderr
-
-
-@pytest.fixture
-def testbed(slurm_cluster: Testbed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Testbed]:
-    for name, value in slurm_cluster.environment().items():
-        monkeypatch.setenv(name, value)
-    yield slurm_cluster
-    empty_queue(slurm_cluster)
-
-
-def waiting(testbed: Testbed) -> list[str]:
-    return [job for job, state in queue(testbed).items() if state not in FINAL_STATES]
 
 
 def test_a_study_is_one_graph_of_jobs_and_only_what_is_missing_is_submitted_again(

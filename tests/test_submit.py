@@ -25,9 +25,9 @@ from slurm.environment import STOPPED_EARLY
 from slurm.marker import read_events
 from slurm.resources import Resources, Shape
 from slurm.submission import StepFolder
-from slurm.submit import FINAL_STATES, SECONDS_UNTIL_KNOWN, resubmit, submit
+from slurm.submit import SECONDS_UNTIL_KNOWN, resubmit, submit
 from slurm.testbed import Testbed
-from tests.slurm_cluster import empty_queue, queue, wait_until
+from tests.slurm_cluster import empty_queue, queue, wait_until, waiting
 from tests.submissions import LIGHT, manifest_of, python
 
 pytestmark = pytest.mark.slow
@@ -36,23 +36,10 @@ LATER = Resources(cpus_per_task=1, jitter_seconds=0, sbatch={"begin": "now+1hour
 
 
 @pytest.fixture
-def testbed(slurm_cluster: Testbed, monkeypatch: pytest.MonkeyPatch) -> Testbed:
-    """A cluster whose arrays have at most 5 tasks, spoken to by this process."""
-    for name, value in slurm_cluster.environment().items():
-        monkeypatch.setenv(name, value)
-    return slurm_cluster
-
-
-@pytest.fixture
 def folder(tmp_path: Path, slurm_cluster: Testbed) -> Iterator[StepFolder]:
     """A step of its own; whatever became of it, the queue is empty afterwards."""
     yield StepFolder(tmp_path / "logs" / "extract")
     empty_queue(slurm_cluster)
-
-
-def waiting(testbed: Testbed) -> list[str]:
-    """Ids of jobs and tasks that are not over."""
-    return [job for job, state in queue(testbed).items() if state not in FINAL_STATES]
 
 
 def wait_for_shards(folder: StepFolder, indices: range) -> None:

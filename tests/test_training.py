@@ -19,22 +19,9 @@ from mcn.training.config import Runtime, TrainConfig
 from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder, read_metrics
 from slurm.local import run_ranks
+from tests.configs import SMALL
 from tests.stores import FEATURES, write_stores
 
-CONFIG = TrainConfig(
-    stage=Stage.AV_T,
-    batch_size=8,
-    clips_per_video=4,
-    stage1_epochs=6,
-    stage2_epochs=4,
-    lr=1e-3,
-    embedding_dim=32,
-    reconstruction_dim=16,
-    min_clip_seconds=2.0,
-    clusters=6,
-    queue_size=64,
-    refit_every_steps=5,
-)
 NUM_STEPS = 30
 
 
@@ -47,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train_here(
-    root: Path, name: str, config: TrainConfig = CONFIG, runtime: Runtime | None = None
+    root: Path, name: str, config: TrainConfig = SMALL, runtime: Runtime | None = None
 ) -> RunFolder:
     run = RunFolder(root / "runs" / name)
     train(config, runtime or Runtime(), open_stores(root / "store", FEATURES), run)
@@ -86,7 +73,7 @@ def test_a_run_leaves_its_config_its_metrics_and_its_final_checkpoint(
 
 @pytest.mark.parametrize("stage", Stage)
 def test_every_order_finds_unseen_clips_far_above_chance(root: Path, stage: Stage) -> None:
-    config = replace(CONFIG, stage=stage, stage1_epochs=20, stage2_epochs=15)
+    config = replace(SMALL, stage=stage, stage1_epochs=20, stage2_epochs=15)
     run = train_here(root, f"learns-{stage.name}", config)
     model = load_model(load_checkpoint(run.final))
     heldout = embed_benchmark(model, open_stores(root / "heldout", FEATURES), max_words=20)
@@ -95,7 +82,7 @@ def test_every_order_finds_unseen_clips_far_above_chance(root: Path, stage: Stag
 
 
 def test_products_in_half_precision_learn_as_well(root: Path, undisturbed: RunFolder) -> None:
-    config = replace(CONFIG, precision="bf16", stage1_epochs=20, stage2_epochs=15)
+    config = replace(SMALL, precision="bf16", stage1_epochs=20, stage2_epochs=15)
     run = train_here(root, "bf16", config)
     model = load_model(load_checkpoint(run.final))
     heldout = embed_benchmark(model, open_stores(root / "heldout", FEATURES), max_words=20)
@@ -105,7 +92,7 @@ def test_products_in_half_precision_learn_as_well(root: Path, undisturbed: RunFo
 
 
 def test_with_the_captions_of_other_videos_nothing_is_found(root: Path) -> None:
-    config = replace(CONFIG, stage1_epochs=20, stage2_epochs=15, control="shuffled-captions")
+    config = replace(SMALL, stage1_epochs=20, stage2_epochs=15, control="shuffled-captions")
     run = train_here(root, "control", config)
     model = load_model(load_checkpoint(run.final))
     heldout = embed_benchmark(model, open_stores(root / "heldout", FEATURES), max_words=20)
@@ -113,7 +100,7 @@ def test_with_the_captions_of_other_videos_nothing_is_found(root: Path) -> None:
 
 
 def test_the_second_stage_leaves_the_first_modalities_as_they_were(root: Path) -> None:
-    stage1 = replace(CONFIG, stage2_epochs=0)
+    stage1 = replace(SMALL, stage2_epochs=0)
     first = load_checkpoint(train_here(root, "stage1-only", stage1).final).part("model")
     both = load_checkpoint(train_here(root, "undisturbed").final).part("model")
     for name, value in both.items():
@@ -138,7 +125,7 @@ def command(root: Path, run: str) -> list[str]:
         "checkpoint-every-steps": 4,
         **{
             name.replace("_", "-"): value
-            for name, value in vars(CONFIG).items()
+            for name, value in vars(SMALL).items()
             if name not in ("stage", "control")
         },
     }
@@ -209,9 +196,9 @@ def test_a_folder_of_another_run_is_refused_with_what_differs(
     root: Path, undisturbed: RunFolder
 ) -> None:
     with pytest.raises(ValueError, match=r"train\.lr: 0\.001 there, 0\.5 asked for"):
-        train_here(root, "undisturbed", replace(CONFIG, lr=0.5))
+        train_here(root, "undisturbed", replace(SMALL, lr=0.5))
 
 
 def test_a_run_that_diverges_stops_and_says_where(root: Path) -> None:
     with pytest.raises(FloatingPointError, match=r"step \d+: embeddings of \w+ .*video0-0"):
-        train_here(root, "diverged", replace(CONFIG, lr=1e30))
+        train_here(root, "diverged", replace(SMALL, lr=1e30))

@@ -31,6 +31,28 @@ def open_stores(
     }
 
 
+def keep_snapshot(
+    path: Path, folder: Path, features: Features, asked: Snapshot | None = None
+) -> Snapshot:
+    """The snapshot at `path`; where there is none, one that can be read is put there first.
+
+    Args:
+        path: Never changed once it is there.
+        folder: A `store/` folder.
+        features: The stores in it.
+        asked: What to put there; by default all that is sealed now.
+
+    Raises:
+        FileNotFoundError: A modality has nothing yet.
+        ValueError: A shard is missing or cannot be read.
+    """
+    if path.exists():
+        return Snapshot.read(path)
+    new = asked or Snapshot.take(store_folders(folder, features).values())
+    open_stores(folder, features, new)
+    return new.keep(path)
+
+
 def store_folders(folder: Path, features: Features) -> dict[Modality, Path]:
     """Where the store of each modality is."""
     return {

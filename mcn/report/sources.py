@@ -14,6 +14,7 @@ from mcn.data.stores import Features, open_stores
 from mcn.report.content import SkippedVideo
 from mcn.root import Root
 from mcn.store.reader import FeatureStore
+from mcn.store.snapshot import Snapshot
 from mcn.training.run_folder import RunFolder
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "av", "h5py", "numpy", "gensim")
@@ -28,7 +29,7 @@ def skipped_videos(root: Root, features: Features) -> list[SkippedVideo]:
 def provenance(
     root: Root, features: Features, runs: Sequence[RunFolder]
 ) -> dict[str, dict[str, str]]:
-    """Weights, features, configuration of every run, versions and machine."""
+    """Weights, features, configuration and snapshot of every run, versions and machine."""
     stores = open_stores(root.store, features).values()
     sections = {"weights": {store.folder.name: _weights(store) for store in stores}}
     for store in stores:
@@ -41,7 +42,11 @@ def provenance(
     for run in runs:
         begun = yaml.safe_load(run.config.read_text())
         config = {name: str(value) for name, value in begun["train"].items()}
-        sections[f"run {run.path.name}"] = {**config, "code": begun["code"]}
+        sections[f"run {run.path.name}"] = {
+            **config,
+            "snapshot of the store": _snapshot(run),
+            "code": begun["code"],
+        }
     sections["evaluated with"] = {
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
@@ -65,6 +70,11 @@ def _skipped(place: Root, features: Features) -> list[SkippedVideo]:
         for video_id, reason in store.failures()
     ]
     return sorted(resize + extract, key=lambda skipped: (skipped.step, skipped.video_id))
+
+
+def _snapshot(run: RunFolder) -> str:
+    """A run that no command started may have kept none."""
+    return Snapshot.read(run.snapshot).digest() if run.snapshot.exists() else "not kept"
 
 
 def _weights(store: FeatureStore) -> str:

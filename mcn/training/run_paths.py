@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 class RunPaths:
-    """`config.yaml`, `metrics.jsonl`, `tensorboard/` and `checkpoints/` of one run."""
+    """What it is, what it is trained on, its metrics and its checkpoints."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -12,6 +12,11 @@ class RunPaths:
     @property
     def config(self) -> Path:
         return self.path / "config.yaml"
+
+    @property
+    def snapshot(self) -> Path:
+        """The shards that it is trained on."""
+        return self.path / "snapshot.json"
 
     @property
     def metrics(self) -> Path:

@@ -98,10 +98,12 @@ def end(processes: Iterable[Process], *, patience_seconds: float) -> None:
 
 
 def kill(processes: Iterable[Process]) -> None:
-    """End them at once, and return when they are gone."""
+    """End them all at one moment, and return when they are gone."""
     left = list(processes)
-    for process in left:
-        process.send(signal.SIGKILL)
+    # Stopped first, lest one of them lives to tell of another's end.
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for process in left:
+            process.send(number)
     while left := [process for process in left if process.is_running]:
         time.sleep(0.01)
 
