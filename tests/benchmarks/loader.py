@@ -14,6 +14,7 @@ from functools import partial
 from inspect import unwrap
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import CodeType
 
 import numpy as np
 import torch
@@ -126,15 +127,13 @@ def _profile(loader: TrainingBatches, size: Size) -> Result:
     profile = cProfile.Profile(time.process_time)
     profile.runcall(lambda: [loader[0] for _ in range(size.rounds)])
     spent = {entry.code: entry for entry in profile.getstats()}
-    inside = {
-        part: spent[code].totaltime
-        for part, code in {
-            "reading (preadv)": "<built-in method posix.preadv>",
-            "greatest of video": pool_max.__code__,
-            "widening and mean of audio": pool_mean.__code__,
-            "side by side in a batch": collate.__code__,
-        }.items()
+    parts: dict[str, CodeType | str] = {
+        "reading (preadv)": "<built-in method posix.preadv>",
+        "greatest of video": unwrap(pool_max).__code__,
+        "widening and mean of audio": unwrap(pool_mean).__code__,
+        "side by side in a batch": unwrap(collate).__code__,
     }
+    inside = {part: spent[code].totaltime for part, code in parts.items()}
     total = spent[unwrap(TrainingBatches.__getitem__).__code__].totaltime
     inside["drawing, words, and Python around"] = total - sum(inside.values())
     return Result(
