@@ -54,7 +54,7 @@ LEFT: dict[str, Bad] = {
         what="60 % of a file with its index in front",
         make=lambda site, path: cut(site.sound, path),
         resized="truncated",
-        as_is=("truncated", ""),
+        as_is=("truncated", "truncated"),
     ),
     "cut off, index last": Bad(
         what="60 % of a file with its index at the end",
@@ -66,6 +66,7 @@ LEFT: dict[str, Bad] = {
         what="random bytes in the middle third",
         make=lambda site, path: damage_the_middle(site.sound, path),
         resized="truncated",
+        as_is=("", "truncated"),
     ),
     "a hole": Bad(
         what="a gigabyte of nothing, as a file system leaves it",
