@@ -108,8 +108,9 @@ def main(arguments: Arguments) -> None:
         print_cost(step.folder.path.name, cost)
         return
     check_room(place.store, num_bytes=cost.bytes_written, num_files=cost.num_files)
-    if left:
+    if left and not arguments.target.dry_run:
         cost.write(step.folder.path)
+    if left:
         for modality in arguments.modalities:
             _prepare(modality, root, place, arguments)
     launch_shards(
