@@ -143,8 +143,9 @@ def main(arguments: Arguments) -> None:
     for modality, plan in plans.items():
         plan.keep(place, modality)
     check_room(place.store, num_bytes=cost.bytes_written, num_files=cost.num_files)
-    if left:
+    if left and not arguments.target.dry_run:
         cost.write(step.folder.path)
+    if left:
         for store in arguments.stores:
             _prepare(store, root, place, arguments)
     launch_shards(
