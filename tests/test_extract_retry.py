@@ -67,7 +67,7 @@ def test_a_crash_that_does_not_come_again_leaves_no_trace(tmp_path: Path) -> Non
 def test_tries_are_counted_across_restarts(tmp_path: Path) -> None:
     path, stop = tmp_path / "00000.h5", StopRequest()
     first = Source({"hung": ["crashed", "hung"]}, stop)
-    with pytest.raises(StoppedEarlyError, match="2 videos of .* are left"):
+    with pytest.raises(StoppedEarlyError, match=r"2 videos of .* are left"):
         extract(path, first, stop)
     second = Source({"hung": ["hung", "hung"]})
     extract(path, second)
