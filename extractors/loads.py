@@ -3,11 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from extractors.audio import HOP_SAMPLES, ROWS_PER_SECOND, SAMPLE_RATE
-from extractors.audio_records import DIM
 from extractors.estimate import Load, Rate
 from extractors.plan import Plan
-from mcn.models.davenet import NUM_MEL
 
 RAW_BYTES = 50.1e6
 RAW_BYTES_PER_SECOND = 128_500.0
@@ -20,9 +17,9 @@ NETWORK_CORE_SECONDS = {"video-resnet152": 0.264, "audio-davenet": 0.012}
 """For a second of video, by an AMD EPYC core with bfloat16."""
 ROW_BYTES_PER_SECOND: dict[str, float] = {
     "video-resnet152": 2048 * 2,
-    "audio-davenet": ROWS_PER_SECOND * DIM * 2,
-    "audio-resdavenet": ROWS_PER_SECOND * DIM * 2,
-    "audio-logmel": SAMPLE_RATE / HOP_SAMPLES * NUM_MEL * 2,
+    "audio-davenet": 6.25 * 1024 * 2,
+    "audio-resdavenet": 6.25 * 1024 * 2,
+    "audio-logmel": 100 * 40 * 2,
 }
 DOWNLOAD_BYTES_PER_SECOND = 0.68e6
 """Of a task: video2dataset had 87 Mb/s from YouTube with 16 cores."""

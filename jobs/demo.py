@@ -9,6 +9,7 @@ from tyro.conf import OmitArgPrefixes
 
 from extractors.demo.config import CorpusConfig
 from extractors.demo.corpus import num_files, write_corpus
+from extractors.extract_config import ExtractConfig
 from extractors.words import train_word2vec
 from jobs import evaluate, extract, resize, train
 from jobs.command import run_command
@@ -63,10 +64,12 @@ def main(arguments: Arguments) -> None:
             extract.Arguments(
                 root=root.path,
                 benchmark=benchmark,
-                backbone=arguments.backbone,
-                weights="random:0",
-                audio_weights="random:0",
-                word_vectors=word_vectors,
+                extract=ExtractConfig(
+                    backbone=arguments.backbone,
+                    weights="random:0",
+                    audio_weights="random:0",
+                    word_vectors=word_vectors,
+                ),
                 videos_per_shard=32,
                 target=here,
             )

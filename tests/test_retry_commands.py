@@ -1,12 +1,14 @@
 """`--retry` and `--plan` as commands: shards for what failed, and a look that changes nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from gensim.models import KeyedVectors
 
 from extractors.corpus import listed_videos
+from extractors.extract_config import ExtractConfig
 from extractors.plan import read_plan, shards_again
 from jobs import download, extract, resize
 from jobs.extract_plan import ModalityPlan
@@ -41,8 +43,9 @@ def write_captions(root: Root, **texts: str) -> None:
 
 
 def extract_text(root: Root, **options: object) -> None:
-    chosen = {"modalities": ("text",), "word_vectors": root.weights / "words.bin", "target": HERE}
-    extract.main(extract.Arguments(root=root.path, **chosen, **options))  # type: ignore[arg-type]
+    config = ExtractConfig(modalities=("text",), word_vectors=root.weights / "words.bin")
+    arguments = extract.Arguments(root=root.path, extract=config, target=HERE)
+    extract.main(replace(arguments, **options))  # type: ignore[arg-type]
 
 
 def test_what_failed_is_tried_again_in_a_shard_of_its_own_when_asked_for(root: Root) -> None:
