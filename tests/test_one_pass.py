@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import av
 import pytest
 
 from extractors.corpus import ResizedVideos
 from extractors.decode_streams import decode_streams
 from extractors.extract import ShardToFill, Wanted, fill_shards
 from extractors.one_pass import Decoding, MediaSource, records_in_one_pass
+from extractors.sandbox import SandboxLimits
 from extractors.streams import MovingPictures, Pictures, Sound, Stream, to_words
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.store.record import Record
 from mcn.store.shard import open_shard
+from tests.bad_files import promise_pixels
 from tests.media_sources import SECONDS, SOUND, media_sources, resized_videos_in
 from tests.opened import OpenedFiles
 
@@ -177,3 +180,37 @@ def test_a_video_that_one_store_lacks_is_decoded_for_that_one(
     fill(shards, watched)
     assert asked == [Wanted(video_id, (2,)) for video_id in SECONDS]
     assert contents(shards) == contents(alone)
+
+
+def test_a_picture_that_breaks_its_decoder_costs_the_sound_of_the_file_nothing(
+    videos: ResizedVideos, tmp_path: Path
+) -> None:
+    promise_pixels(tmp_path / "pictures.mov", side=8000, num_pictures=3)
+    with_sound_of(videos.path("d"), tmp_path / "pictures.mov", tmp_path / "bomb.mp4")
+    bomb = ResizedVideos(tmp_path, videos.rule, completeness={"bomb": 1.0}, seconds={"bomb": 2.5})
+    pictures, _, sound = media_sources(bomb)
+    decoding = Decoding(limits=SandboxLimits(memory_gb=1))
+
+    def records(numbers: tuple[int, ...]) -> list[tuple[int, str, bytes]]:
+        made = records_in_one_pass([pictures, sound], [Wanted("bomb", numbers)], decoding)
+        return [(number, record.reason, record.features.tobytes()) for number, record in made]
+
+    alone = [*records((0,)), *records((1,))]
+    assert [reason for _, reason, _ in alone] == ["out-of-memory", ""]
+    assert sorted(records((0, 1))) == alone
+
+
+def with_sound_of(sound: Path, pictures: Path, path: Path) -> None:
+    """The pictures of one file and the sound of another."""
+    with (
+        av.open(str(pictures)) as seen,
+        av.open(str(sound)) as heard,
+        av.open(str(path), "w", format="mov") as container,
+    ):
+        sources = {seen: seen.streams.video[0], heard: heard.streams.audio[0]}
+        streams = [container.add_stream_from_template(source) for source in sources.values()]
+        for (file, source), stream in zip(sources.items(), streams, strict=True):
+            for packet in file.demux(source):
+                if packet.size:
+                    packet.stream = stream
+                    container.mux(packet)
