@@ -34,11 +34,12 @@ from mcn.training.model import load_davenet, new_model
 from mcn.training.run_folder import RunFolder, read_metrics
 from mcn.training.stage import StageTrainer
 from slurm.local import run_ranks
+from tests.configs import SMALL
 from tests.published_runs import SAMPLING
 from tests.stores import SPECTROGRAMS, ids_of_stores, write_spectrograms, write_stores
 
-CONFIG = TrainConfig(
-    stage=Stage.AV_T,
+CONFIG = replace(
+    SMALL,
     batch_size=4,
     clips_per_video=2,
     stage1_epochs=1,
@@ -46,7 +47,6 @@ CONFIG = TrainConfig(
     lr=1e-4,
     embedding_dim=8,
     reconstruction_dim=4,
-    min_clip_seconds=2.0,
     audio_encoder="davenet",
     audio_frames=16,
     clusters=4,
