@@ -102,6 +102,7 @@ def main(arguments: Arguments) -> None:
         here=lambda index: _download(index, root, arguments),
     )
     if arguments.target.kind != "slurm":
+        listed_videos(root)  # the manifest learns what is known by now
         _print_outcomes(root)
 
 
