@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BENCH := .venv-bench
 
 # Threads that wait leave the core to those that work.
 export OMP_WAIT_POLICY := PASSIVE
@@ -20,17 +21,19 @@ check: $(INSTALLED)  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.bench  ## ours and its peer in the same run, with the ratio
-	$(BIN)/python -m tests.benchmarks
+bench: $(BENCH)/.installed  ## ours and its peers in the same run, with the ratio; NAME=kmeans for one of them
+	$(BENCH)/bin/python -m tests.benchmarks $(NAME)
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-$(VENV)/.bench: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+# Peers want another NumPy than the project.
+$(BENCH)/.installed: tests/benchmarks/requirements.txt
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
-clean:  ## removes the environment, and nothing that was computed
-	rm -rf $(VENV) build *.egg-info
+clean:  ## removes the environments, and nothing that was computed
+	rm -rf $(VENV) $(BENCH) build *.egg-info

@@ -84,7 +84,7 @@ def test_well_separated_clusters_are_found(engine: EngineName, spherical: bool) 
 def test_almost_all_well_separated_clusters_are_found_anew(spherical: bool, dim: int) -> None:
     rows, labels = blobs(30, 40, dim)
     _, assignments = kmeans(rows, clusters=30, spherical=spherical)
-    assert normalized_mutual_information(assignments, labels) > 0.97  # from drawn rows 0.9
+    assert normalized_mutual_information(assignments, labels) > 0.97
 
 
 @EVERY_ENGINE

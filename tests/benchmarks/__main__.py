@@ -17,10 +17,13 @@ from tests.benchmarks import (
     frames,
     kmeans,
     loader,
+    mms,
+    queue,
     ranks,
     resize,
     status,
     store_clips,
+    store_open,
     training_step,
 )
 from tests.benchmarks.machine import describe_machine, installed_versions
@@ -29,8 +32,11 @@ from tests.benchmarks.table import print_results
 
 BENCHMARKS: dict[str, Callable[..., list[Result]]] = {
     "store_clips": store_clips.measure,
+    "store_open": store_open.measure,
     "frames": frames.measure,
     "kmeans": kmeans.measure,
+    "queue": queue.measure,
+    "mms": mms.measure,
     "ranks": ranks.measure,
     "loader": loader.measure,
     "training_step": training_step.measure,
@@ -45,8 +51,8 @@ BENCHMARKS: dict[str, Callable[..., list[Result]]] = {
 class Arguments:
     """Ours and its peers in the same run, in turns, and the ratio."""
 
-    only: str | None = None
-    """Names of benchmarks with commas between them; all by default: store_clips, frames, kmeans,
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Benchmarks to run; all by default: store_clips, store_open, frames, kmeans, queue, mms,
     ranks, loader, training_step, resize, extraction, status, census."""
     quick: bool = False
     """Small sizes, to see that everything runs; the numbers mean little."""
@@ -56,17 +62,17 @@ class Arguments:
     def __post_init__(self) -> None:
         for name in self.names:
             if name not in BENCHMARKS:
-                raise ValueError(f"--only {name}: there is {', '.join(BENCHMARKS)}")
-
-    @property
-    def names(self) -> list[str]:
-        return list(BENCHMARKS) if self.only is None else self.only.split(",")
+                raise ValueError(f"no benchmark {name}: there is {', '.join(BENCHMARKS)}")
 
 
 def main(arguments: Arguments) -> None:
     """Measures, prints and writes."""
     machine, versions = describe_machine(), installed_versions()
-    results = [result for name in arguments.names for result in _run(name, quick=arguments.quick)]
+    results = [
+        result
+        for name in arguments.names or BENCHMARKS
+        for result in _run(name, quick=arguments.quick)
+    ]
     print_results(results, machine, versions)
     if arguments.quick:
         print("measured with --quick: small sizes, of which the numbers mean little")

@@ -13,10 +13,13 @@ PACKAGES = (
     "fast-pytorch-kmeans",
     "h5py",
     "imageio-ffmpeg",
+    "mosaicml-streaming",
     "numpy",
     "scikit-learn",
     "torch",
     "torchcodec",
+    "webdataset",
+    "zarr",
 )
 
 

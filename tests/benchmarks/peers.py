@@ -11,7 +11,7 @@ class Peers:
     def __init__(self) -> None:
         self.left_out: list[str] = []
 
-    def module(self, name: str, *, way_out: str = "pip install -e '.[bench]'") -> Any | None:
+    def module(self, name: str, *, way_out: str = "make .venv-bench") -> Any | None:
         """The module, or None if it cannot be imported; `way_out` is how to have it."""
         try:
             return importlib.import_module(name)

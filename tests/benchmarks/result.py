@@ -16,6 +16,9 @@ class Row:
     unit: str
     ratio: Ratio | None = None
     """How many times as long as ours it took; None for ours, and where there is no peer."""
+    wall_seconds: float | None = None
+    """Of a round, the median; None where no rounds were timed."""
+    cpu_seconds: float | None = None
     note: str = ""
 
 
@@ -40,7 +43,9 @@ def rates(
 ) -> list[Row]:
     """Amounts done per second of wall time; the first contender is ours."""
     walls = {name: timing.wall_seconds for name, timing in timings.items()}
-    return _rows({name: amount / median(walls[name]) for name in walls}, walls, unit, notes or {})
+    return _rows(
+        {name: amount / median(walls[name]) for name in walls}, walls, timings, unit, notes or {}
+    )
 
 
 def rates_per_core_second(
@@ -52,7 +57,9 @@ def rates_per_core_second(
 ) -> list[Row]:
     """Amounts done per second of processor time; the first contender is ours."""
     cpus = {name: timing.cpu_seconds for name, timing in timings.items()}
-    return _rows({name: amount / median(cpus[name]) for name in cpus}, cpus, unit, notes or {})
+    return _rows(
+        {name: amount / median(cpus[name]) for name in cpus}, cpus, timings, unit, notes or {}
+    )
 
 
 def durations(
@@ -60,12 +67,21 @@ def durations(
 ) -> list[Row]:
     """Seconds of wall time; the first contender is ours."""
     walls = {name: timing.wall_seconds for name, timing in timings.items()}
-    return _rows({name: median(walls[name]) for name in walls}, walls, "s", notes or {})
+    return _rows({name: median(walls[name]) for name in walls}, walls, timings, "s", notes or {})
+
+
+def cpu_durations(
+    timings: Mapping[str, Timing], *, notes: Mapping[str, str] | None = None
+) -> list[Row]:
+    """Seconds of processor time; the first contender is ours."""
+    cpus = {name: timing.cpu_seconds for name, timing in timings.items()}
+    return _rows({name: median(cpus[name]) for name in cpus}, cpus, timings, "CPU s", notes or {})
 
 
 def _rows(
     values: Mapping[str, float],
     seconds: Mapping[str, list[float]],
+    timings: Mapping[str, Timing],
     unit: str,
     notes: Mapping[str, str],
 ) -> list[Row]:
@@ -76,6 +92,8 @@ def _rows(
             value=value,
             unit=unit,
             ratio=None if name == ours else ratio(seconds[ours], seconds[name]),
+            wall_seconds=median(timings[name].wall_seconds),
+            cpu_seconds=median(timings[name].cpu_seconds),
             note=notes.get(name, ""),
         )
         for name, value in values.items()

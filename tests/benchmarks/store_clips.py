@@ -1,11 +1,12 @@
 """Random clips per second from the store, beside other layouts of the same rows.
 
 The accesses are those of training: 12 consecutive rows of 4 KiB out of a few hundred. Bare `pread`,
-with a dictionary of offsets and nothing else, is the floor.
+with a dictionary of offsets and nothing else, is the floor. WebDataset reads in order only and
+takes one clip of each video that it passes; MosaicML streaming reads a video whole.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,15 +20,20 @@ import numpy as np
 from mcn.store.reader import FeatureStore
 from tests.benchmarks.feature_files import Rows, random_rows, write_store
 from tests.benchmarks.page_cache import drop_from_cache
+from tests.benchmarks.peers import Peers
 from tests.benchmarks.result import Result, rates
+from tests.benchmarks.store_peers import (
+    ROWS_PER_CLIP,
+    Pass,
+    Read,
+    from_streaming,
+    from_webdataset,
+    from_zarr,
+)
 from tests.benchmarks.timing import take_turns
 
 DIM = 2048
 ROW_BYTES = 2 * DIM
-ROWS_PER_CLIP = 12
-
-Read = Callable[[str, int], Rows]
-"""The rows of a clip, by video and first row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +43,13 @@ class Size:
     num_videos: int
     num_clips: int
     rounds: int
+    num_cold_clips: int
+    """Fewer, since some peers read a whole video for each, from the disk."""
+    cold_rounds: int
 
 
-FULL = Size(num_videos=640, num_clips=3000, rounds=7)
-QUICK = Size(num_videos=40, num_clips=300, rounds=2)
+FULL = Size(num_videos=640, num_clips=3000, rounds=5, num_cold_clips=300, cold_rounds=3)
+QUICK = Size(num_videos=40, num_clips=300, rounds=2, num_cold_clips=50, cold_rounds=1)
 
 
 def measure(*, quick: bool) -> list[Result]:
@@ -49,25 +58,35 @@ def measure(*, quick: bool) -> list[Result]:
     rng = np.random.default_rng(0)
     num_rows = {f"video{n:05d}": int(rng.integers(300, 500)) for n in range(size.num_videos)}
     total_bytes = sum(num_rows.values()) * ROW_BYTES
+    peers = Peers()
     with TemporaryDirectory() as folder, ExitStack() as opened:
-        readers = _write_layouts(Path(folder), num_rows, opened)
+        readers, in_order = _write_layouts(Path(folder), num_rows, opened, peers)
         files = [path for path in Path(folder).rglob("*") if path.is_file()]
         clips = [
             (video_id, int(rng.integers(num_rows[video_id] - ROWS_PER_CLIP)))
             for video_id in rng.choice(list(num_rows), size.num_clips).tolist()
         ]
         _check_all_read_the_same(list(readers.values()), clips[:50])
-        runs = {name: partial(_read_all, read, clips) for name, read in readers.items()}
+        drop = partial(drop_from_cache, files)
         results = []
-        for cache, before_each in (("warm", None), ("cold", partial(drop_from_cache, files))):
-            timings = take_turns(runs, rounds=size.rounds, before_each=before_each)
+        for cache, num_clips, rounds, before_each in (
+            ("warm", size.num_clips, size.rounds, None),
+            ("cold", size.num_cold_clips, size.cold_rounds, drop),
+        ):
+            read = clips[:num_clips]
+            runs = {name: partial(_read_all, reader, read) for name, reader in readers.items()}
+            if in_order:
+                runs["WebDataset, in order"] = partial(in_order, read)
+            timings = take_turns(runs, rounds=rounds, before_each=before_each)
             measured = (
-                f"{size.num_clips:,} clips of {ROWS_PER_CLIP} rows x {DIM} fp16 from "
+                f"{num_clips:,} clips of {ROWS_PER_CLIP} rows x {DIM} fp16 from "
                 f"{size.num_videos} videos, {total_bytes / 1e9:.2f} GB a layout; "
-                f"{size.rounds} rounds, 1 thread, {cache} page cache"
+                f"{rounds} rounds, 1 thread, {cache} page cache"
             )
-            rows = rates(timings, amount=size.num_clips, unit="clips/s")
-            results.append(Result(title=f"store, {cache}", measured=measured, rows=rows))
+            rows = rates(timings, amount=num_clips, unit="clips/s")
+            title = f"store, {cache}"
+            result = Result(title=title, measured=measured, rows=rows, left_out=peers.left_out)
+            results.append(result)
     return results
 
 
@@ -82,8 +101,10 @@ def _check_all_read_the_same(readers: Sequence[Read], clips: Sequence[tuple[str,
         assert all(np.array_equal(ours, other) for other in others)
 
 
-def _write_layouts(folder: Path, num_rows: dict[str, int], opened: ExitStack) -> dict[str, Read]:
-    """Writes the same rows in every layout; gives a way to read each, ours first."""
+def _write_layouts(
+    folder: Path, num_rows: dict[str, int], opened: ExitStack, peers: Peers
+) -> tuple[dict[str, Read], Pass | None]:
+    """Writes the rows in every layout; gives ways to read at random, ours first, and in order."""
     ids = list(num_rows)
     numbers = {video_id: number for number, video_id in enumerate(ids)}
     starts = dict(zip(ids, np.cumsum([0, *num_rows.values()]).tolist(), strict=False))
@@ -100,14 +121,18 @@ def _write_layouts(folder: Path, num_rows: dict[str, int], opened: ExitStack) ->
             np.save(npy / f"{video_id}.npy", rows_of(video_id))
     packed = opened.enter_context(h5py.File(shard, "r", locking=False))
     datasets = opened.enter_context(h5py.File(folder / "datasets.h5", "r", locking=False))
-    return {
+    readers = {
         "FeatureStore": _from_store(FeatureStore(folder / "store")),
         "bare pread": _by_pread(shard, packed["features"].id.get_offset(), starts, opened),
         "h5py, the same file": _from_one_dataset(packed["features"], starts),
         "h5py, a dataset a video": _from_datasets(datasets),
         ".npy a video, memory map": _from_npy(npy, mmap_mode="r"),
         ".npy a video, whole file": _from_npy(npy, mmap_mode=None),
+        "zarr": from_zarr(peers, folder, num_rows, rows_of),
+        "MosaicML streaming": from_streaming(peers, folder, num_rows, rows_of),
     }
+    in_order = from_webdataset(peers, folder, num_rows, rows_of)
+    return {name: read for name, read in readers.items() if read is not None}, in_order
 
 
 def _from_store(store: FeatureStore) -> Read:

@@ -1,8 +1,9 @@
-"""The one table that all results are printed in."""
+"""How results are printed: a table each, under what was measured."""
 
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.benchmarks.result import Result, Row
@@ -13,32 +14,37 @@ LEAST_WIDTH = 130
 def print_results(
     results: Sequence[Result], machine: Mapping[str, str], versions: Mapping[str, str]
 ) -> None:
-    """The machine, the table, what was measured, and what was left out."""
+    """The machine, what was measured and found, and what was left out."""
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = max(console.width, LEAST_WIDTH)
     console.print("; ".join(f"{name}: {value}" for name, value in machine.items()))
     console.print(", ".join(f"{name} {value}" for name, value in versions.items()))
-    table = Table(
-        caption="ratio: how many times as long as ours it took, the median of rounds "
-        "(least to most); below 1 it was faster than ours"
+    for result in results:
+        console.print(f"\n[bold]{result.title}[/bold]: {escape(result.measured)}")
+        console.print(_table(result), soft_wrap=False)
+    console.print(
+        "\nratio: how many times as long as ours it took, the median of rounds (least to most); "
+        "below 1 it was faster than ours. Seconds are those of a round, the median; CPU seconds "
+        "are of all threads and child processes."
     )
-    table.add_column("benchmark", no_wrap=True)
+    for line in dict.fromkeys(line for result in results for line in result.left_out):
+        console.print(line)
+
+
+def _table(result: Result) -> Table:
+    table = Table(box=None, pad_edge=False)
     table.add_column("contender", no_wrap=True)
     table.add_column("median", justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True)
     table.add_column("ratio", no_wrap=True)
+    table.add_column("wall s", justify="right", no_wrap=True)
+    table.add_column("CPU s", justify="right", no_wrap=True)
     table.add_column("note")
-    for result in results:
-        titles = [result.title] + [""] * (len(result.rows) - 1)
-        for title, row in zip(titles, result.rows, strict=True):
-            table.add_row(title, row.name, _number(row.value), row.unit, _ratio(row), row.note)
-        table.add_section()
-    console.print(table, soft_wrap=False)
-    for result in results:
-        console.print(f"{result.title}: {result.measured}")
-    for line in dict.fromkeys(line for result in results for line in result.left_out):
-        console.print(line)
+    for row in result.rows:
+        seconds = ("" if s is None else _number(s) for s in (row.wall_seconds, row.cpu_seconds))
+        table.add_row(row.name, _number(row.value), row.unit, _ratio(row), *seconds, row.note)
+    return table
 
 
 def _number(value: float) -> str:
@@ -48,4 +54,6 @@ def _number(value: float) -> str:
 def _ratio(row: Row) -> str:
     if row.ratio is None:
         return ""
+    if row.ratio.least == row.ratio.most:
+        return f"{row.ratio.median:.2f}"
     return f"{row.ratio.median:.2f} ({row.ratio.least:.2f} to {row.ratio.most:.2f})"

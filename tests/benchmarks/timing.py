@@ -34,17 +34,19 @@ def take_turns(
     contenders: Mapping[str, Callable[[], object]],
     *,
     rounds: int,
+    warm_up_rounds: int = 1,
     before_each: Callable[[], object] | None = None,
 ) -> dict[str, Timing]:
     """Times of all contenders, which run one after the other in each round.
 
     Args:
         contenders: What to run, by name.
-        rounds: Rounds that count; one more goes before them.
+        rounds: Rounds that count.
+        warm_up_rounds: Rounds before them that do not.
         before_each: Runs before every turn, and is not timed.
     """
     timings = {name: Timing() for name in contenders}
-    for number in range(rounds + 1):
+    for number in range(-warm_up_rounds, rounds):
         for name, run in contenders.items():
             if before_each is not None:
                 before_each()
@@ -52,7 +54,7 @@ def take_turns(
             cpu_start, wall_start = _cpu_seconds(), time.perf_counter()
             run()
             wall, cpu = time.perf_counter() - wall_start, _cpu_seconds() - cpu_start
-            if number > 0:
+            if number >= 0:
                 timings[name].wall_seconds.append(wall)
                 timings[name].cpu_seconds.append(cpu)
     return timings
