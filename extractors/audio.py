@@ -48,16 +48,12 @@ def log_mel(waveform: Float[Tensor, " samples"], sample_rate: int) -> Float[Tens
         )
     if not len(waveform):
         raise ValueError("the sound has no samples, so it has no spectrogram")
-    power = _mel_power(_emphasised(waveform - waveform.mean()))
+    power = _mel_power(waveform)
     loudest = power.max()
     if loudest <= LEAST_POWER:
         return torch.full_like(power, QUIETEST_DB)
     decibels = 10 * (power.clamp_min(LEAST_POWER).log10() - loudest.log10())
     return decibels.clamp_min(QUIETEST_DB)
-
-
-def _emphasised(waveform: Float[Tensor, " samples"]) -> Float[Tensor, " samples"]:
-    return torch.cat((waveform[:1], waveform[1:] - PRE_EMPHASIS * waveform[:-1]))
 
 
 def _mel_power(waveform: Float[Tensor, " samples"]) -> Float[Tensor, "40 frames"]:
@@ -71,13 +67,29 @@ def _mel_power(waveform: Float[Tensor, " samples"]) -> Float[Tensor, "40 frames"
         norm="slaney",
         mel_scale="slaney",
     ).to(waveform.dtype)
-    padded = F.pad(waveform, (FFT_SAMPLES // 2, FFT_SAMPLES // 2))
-    frames = padded.unfold(0, FFT_SAMPLES, HOP_SAMPLES)
-    blocks = [
-        bands.T @ torch.fft.rfft(block * window).abs().square().T
-        for block in frames.split(FRAMES_PER_BLOCK)
-    ]
+    mean = waveform.mean()
+    num_frames = len(waveform) // HOP_SAMPLES + 1
+    blocks = []
+    for first in range(0, num_frames, FRAMES_PER_BLOCK):
+        stop = min(first + FRAMES_PER_BLOCK, num_frames)
+        samples = _emphasised(waveform, mean, first, stop)
+        frames = samples.unfold(0, FFT_SAMPLES, HOP_SAMPLES)
+        blocks.append(bands.T @ torch.fft.rfft(frames * window).abs().square().T)
     return torch.cat(blocks, dim=1)
+
+
+def _emphasised(
+    waveform: Float[Tensor, " samples"], mean: Float[Tensor, ""], first_frame: int, stop_frame: int
+) -> Float[Tensor, " some"]:
+    """All samples of a range of frames, with zeros beyond both ends of the sound."""
+    begin = first_frame * HOP_SAMPLES - FFT_SAMPLES // 2
+    end = (stop_frame - 1) * HOP_SAMPLES + FFT_SAMPLES // 2
+    first, stop = max(begin, 0), min(end, len(waveform))
+    samples = waveform[max(first - 1, 0) : stop] - mean
+    emphasised = samples[1:] - PRE_EMPHASIS * samples[:-1]
+    if first == 0:
+        emphasised = torch.cat((samples[:1], emphasised))
+    return F.pad(emphasised, (first - begin, end - stop))
 
 
 class AudioExtractor:

@@ -1,10 +1,12 @@
 """Sound of resized videos as records of the store."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from extractors.ahead import read_ahead
 from extractors.audio import ROWS_PER_SECOND, AudioExtractor, log_mel
@@ -62,28 +64,42 @@ class AudioRecords:
         }
 
     def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
-        with (
-            Sandbox(sound_of, self.limits) as sandbox,
-            closing(
-                read_ahead(self._waveforms(video_ids, sandbox), limit=VIDEOS_AHEAD)
-            ) as waveforms,
-        ):
-            for video_id, waveform in waveforms:
-                if isinstance(waveform, MediaError):
-                    yield failed_record(video_id, waveform.reason, self.fingerprint)
-                    continue
-                rows = self.extractor(log_mel(waveform, SAMPLE_RATE))
-                completeness = self.videos.completeness[video_id]
-                yield features_record(video_id, rows, completeness, self.fingerprint)
+        return sound_records(
+            video_ids, self.videos, self.extractor, self.fingerprint, limits=self.limits
+        )
 
-    def _waveforms(self, video_ids: Iterable[str], sandbox: Sandbox) -> Iterator[Item]:
-        for video_id in video_ids:
-            try:
-                sound = sandbox.run(
-                    self.videos.path(video_id),
-                    promised_seconds=self.videos.seconds[video_id],
-                    sample_rate=SAMPLE_RATE,
-                )
-                yield video_id, torch.from_numpy(np.concatenate(list(sound)))
-            except MediaError as error:
-                yield video_id, error
+
+def sound_records(
+    video_ids: Iterable[str],
+    videos: ResizedVideos,
+    rows_of: Callable[[Float[Tensor, "40 frames"]], Float[Tensor, "rows dim"]],
+    fingerprint: Fingerprint,
+    *,
+    limits: SandboxLimits,
+) -> Iterator[Record]:
+    """A record for each video, of the rows that its log-mel spectrogram gives."""
+    with (
+        Sandbox(sound_of, limits) as sandbox,
+        closing(
+            read_ahead(_waveforms(video_ids, videos, sandbox), limit=VIDEOS_AHEAD)
+        ) as waveforms,
+    ):
+        for video_id, waveform in waveforms:
+            if isinstance(waveform, MediaError):
+                yield failed_record(video_id, waveform.reason, fingerprint)
+                continue
+            rows = rows_of(log_mel(waveform, SAMPLE_RATE))
+            yield features_record(video_id, rows, videos.completeness[video_id], fingerprint)
+
+
+def _waveforms(video_ids: Iterable[str], videos: ResizedVideos, sandbox: Sandbox) -> Iterator[Item]:
+    for video_id in video_ids:
+        try:
+            sound = sandbox.run(
+                videos.path(video_id),
+                promised_seconds=videos.seconds[video_id],
+                sample_rate=SAMPLE_RATE,
+            )
+            yield video_id, torch.from_numpy(np.concatenate(list(sound)))
+        except MediaError as error:
+            yield video_id, error

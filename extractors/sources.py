@@ -10,6 +10,7 @@ from torch import nn
 from extractors.audio import AudioExtractor, log_mel
 from extractors.audio_records import SAMPLE_RATE, AudioRecords
 from extractors.corpus import ResizedVideos, resized_videos
+from extractors.log_mel_records import LogMelRecords
 from extractors.media import MediaError, read_waveform
 from extractors.text_records import TextRecords
 from extractors.video import (
@@ -22,15 +23,11 @@ from extractors.video import (
 )
 from extractors.video_records import VideoRecords
 from extractors.weights import fit_batch_norms, load_weights, resolve_weights
-from extractors.words import WordVectors
+from extractors.words import Vocabulary, word_table
 from mcn.data.captions import Captions
-from mcn.models.davenet import Davenet, ResDavenet
+from mcn.models.davenet import DAVENETS
 from mcn.root import Root
 
-AUDIO_NETWORKS: dict[str, type[Davenet | ResDavenet]] = {
-    "davenet": Davenet,
-    "resdavenet": ResDavenet,
-}
 VIDEOS_TO_FIT = 64
 """Training videos whose frames or sound set the batch norms of a network drawn at random."""
 
@@ -53,7 +50,7 @@ def video_source(root: Root, place: Root, *, backbone: str, weights: str) -> Vid
 
 def audio_source(root: Root, place: Root, *, network: str, weights: str | None) -> AudioRecords:
     """Audio features of the resized videos of `place`, with weights kept below `root`."""
-    build = AUDIO_NETWORKS[network]
+    build = DAVENETS[network]
     found = resolve_weights(
         weights or str(root.weights / f"{network}.pth"),
         model=network,
@@ -68,9 +65,14 @@ def audio_source(root: Root, place: Root, *, network: str, weights: str | None) 
     return AudioRecords(ResizedVideos.below(place), extractor, found, name=f"audio-{network}")
 
 
-def text_source(captions: dict[str, Captions], *, word_vectors: Path) -> TextRecords:
-    """Word vectors of captions."""
-    return TextRecords(captions, WordVectors.from_word2vec_binary(word_vectors))
+def log_mel_source(place: Root) -> LogMelRecords:
+    """Log-mel spectrograms of the resized videos of `place`."""
+    return LogMelRecords(ResizedVideos.below(place), name="audio-logmel")
+
+
+def text_source(captions: dict[str, Captions], place: Root, *, word_vectors: Path) -> TextRecords:
+    """Words of captions, by their numbers in the table of a file of word vectors."""
+    return TextRecords(captions, Vocabulary.of(word_table(word_vectors, place.store)))
 
 
 def _first_videos(root: Root) -> list[Path]:

@@ -6,28 +6,29 @@ from importlib.metadata import version
 import numpy as np
 
 from extractors.text import caption_features
-from extractors.words import WordVectors
+from extractors.words import Vocabulary
 from mcn.data.captions import Captions
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import SPAN, Record
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Raise it when the code makes other rows of the same captions."""
 
 
 class TextRecords:
-    """Word vectors of every caption of each video."""
+    """The words of every caption of each video, by number."""
 
-    def __init__(self, captions: Mapping[str, Captions], words: WordVectors) -> None:
+    def __init__(self, captions: Mapping[str, Captions], words: Vocabulary) -> None:
         """Takes the captions of all videos that may be asked for."""
         self.captions = captions
         self.words = words
         self.fingerprint = Fingerprint(
             extractor="text-word2vec",
             weights_sha256=words.sha256,
-            dim=words.dim,
+            dim=1,
             rows_per_second=None,
             recipe={"version": RECIPE_VERSION},
+            row_type="int32",
         )
         self.provenance: dict[str, str | int | float] = {"numpy": version("numpy")}
 

@@ -1,7 +1,8 @@
 """Word vectors: the published Google News ones, or small ones trained on captions at hand.
 
-A file of vectors is in word2vec's binary format. What counts as a word is decided by
-`mcn.data.words.tokenize`.
+A file of vectors is in word2vec's binary format. It becomes a table beside the text store once
+(mcn/store/word_table.py); extraction then needs its vocabulary alone. What counts as a word is
+decided by `mcn.data.words.tokenize`.
 """
 
 import os
@@ -11,11 +12,10 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 
-import numpy as np
 from gensim.models import KeyedVectors, Word2Vec
-from numpy.typing import NDArray
 
 from mcn.data.words import tokenize
+from mcn.store.word_table import WordTable, table_folder, write_word_table
 
 GOOGLE_NEWS = "GoogleNews-vectors-negative300.bin"
 TRAINED_DIM = 300
@@ -23,42 +23,48 @@ TRAINED_DIM = 300
 
 
 @dataclass(frozen=True, eq=False)
-class WordVectors:
-    """A vector for each word of a vocabulary."""
+class Vocabulary:
+    """The number of each word in a file of word vectors."""
 
-    row_of: dict[str, int]
-    vectors: NDArray[np.float32]
-    """One row a word."""
+    number_of: dict[str, int]
     sha256: str
-    """Of the file that they came from."""
+    """Of the file."""
 
     @classmethod
-    def from_word2vec_binary(cls, path: Path) -> "WordVectors":
-        """The vectors of a file; Google News takes 3.6 GB of memory.
+    def of(cls, table: WordTable) -> "Vocabulary":
+        """That of a table."""
+        words = table.vocabulary()
+        return cls(dict(zip(words, range(len(words)), strict=True)), table.source_sha256)
 
-        Raises:
-            ValueError: If it is damaged, or of another format.
-        """
-        try:
-            keyed = KeyedVectors.load_word2vec_format(str(path), binary=True)
-        except (EOFError, ValueError) as error:
-            raise ValueError(f"{path} is no whole file in word2vec's binary format") from error
-        with path.open("rb") as file:
-            sha256 = file_digest(file, "sha256").hexdigest()
-        return cls(keyed.key_to_index, keyed.vectors, sha256)
-
-    @property
-    def dim(self) -> int:
-        return int(self.vectors.shape[1])
-
-    def rows(self, words: Iterable[str]) -> list[int]:
-        """The rows of those words that are known, in their order.
+    def numbers(self, words: Iterable[str]) -> list[int]:
+        """The numbers of those words that are known, in their order.
 
         A word is looked up as it is written, as the publication does, and else in small letters,
         so that the first word of a sentence is not lost. What is unknown both ways is left out.
         """
-        found = (self.row_of.get(word, self.row_of.get(word.lower())) for word in words)
-        return [row for row in found if row is not None]
+        known = self.number_of
+        found = (known.get(word, known.get(word.lower())) for word in words)
+        return [number for number in found if number is not None]
+
+
+def word_table(path: Path, store: Path) -> WordTable:
+    """The table of a file of word vectors below `store/`, made where it is not there yet.
+
+    Google News takes 3.6 GB of memory while it is made, and 1.8 GB of disk from then on.
+
+    Raises:
+        ValueError: If the file is damaged, or of another format.
+    """
+    with path.open("rb") as file:
+        sha256 = file_digest(file, "sha256").hexdigest()
+    made = table_folder(store, sha256)
+    if made.exists():
+        return WordTable.open(made)
+    try:
+        keyed = KeyedVectors.load_word2vec_format(str(path), binary=True)
+    except (EOFError, ValueError) as error:
+        raise ValueError(f"{path} is no whole file in word2vec's binary format") from error
+    return write_word_table(store, keyed.index_to_key, keyed.vectors, sha256)
 
 
 def find_word_vectors(path: Path | None, folder: Path) -> Path:

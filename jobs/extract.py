@@ -10,8 +10,8 @@ from tyro.conf import OmitArgPrefixes
 from extractors.corpus import captions_of, resized_videos
 from extractors.extract import RecordSource, extract_shard
 from extractors.plan import Plan, extend_plan, read_plan
-from extractors.sources import audio_source, text_source, video_source
-from extractors.words import find_word_vectors
+from extractors.sources import audio_source, log_mel_source, text_source, video_source
+from extractors.words import find_word_vectors, word_table
 from jobs.command import run_command
 from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_of
 from mcn.modality import MODALITIES, Modality
@@ -40,8 +40,9 @@ class Arguments:
     """Image network of the video features: any classification model of torchvision."""
     weights: str = "imagenet"
     """Weights of the image network: imagenet, random:SEED, or a file."""
-    audio_network: Literal["davenet", "resdavenet"] = "davenet"
-    """Network of the audio features: of ECCV 2018, or the residual one that MCN trains."""
+    audio_network: Literal["davenet", "resdavenet", "logmel"] = "davenet"
+    """Network of the audio features: of ECCV 2018, or the residual one that MCN trains. logmel has
+    none and stores the log-mel spectrograms, on which jobs/train.py --audio-encoder trains one."""
     audio_weights: str | None = None
     """Weights of the audio network: random:SEED, or a file; by default weights/NETWORK.pth below
     the root."""
@@ -119,9 +120,9 @@ def _extract(index: int, root: Root, place: Root, arguments: Arguments) -> None:
 
 
 def _prepare(modality: Modality, root: Root, place: Root, arguments: Arguments) -> None:
-    """Miss what is missing now, and draw random weights once, not in each of many tasks."""
+    """Miss what is missing now, and make what all tasks share once, not in each of them."""
     if modality == "text":
-        find_word_vectors(arguments.word_vectors, root.weights)
+        word_table(find_word_vectors(arguments.word_vectors, root.weights), place.store)
     else:
         _source(modality, root, place, arguments)
 
@@ -129,9 +130,11 @@ def _prepare(modality: Modality, root: Root, place: Root, arguments: Arguments) 
 def _source(modality: Modality, root: Root, place: Root, arguments: Arguments) -> RecordSource:
     if modality == "text":
         vectors = find_word_vectors(arguments.word_vectors, root.weights)
-        return text_source(captions_of(place), word_vectors=vectors)
+        return text_source(captions_of(place), place, word_vectors=vectors)
     if modality == "audio":
         network, weights = arguments.audio_network, arguments.audio_weights
+        if network == "logmel":
+            return log_mel_source(place)
         return audio_source(root, place, network=network, weights=weights)
     return video_source(root, place, backbone=arguments.backbone, weights=arguments.weights)
 

@@ -17,8 +17,9 @@ from mcn.store.layout import SEALED_SUFFIX
 from mcn.store.summary import shard_files, summarise
 from mcn.store.upkeep.merge import WORKSHOP
 from mcn.store.upkeep.merged import is_merged
+from mcn.store.word_table import WORDS, WordTable, copy_word_table
 
-RESERVED = {*MODALITIES, "plans", "ledger", WORKSHOP}
+RESERVED = {*MODALITIES, "plans", "ledger", WORDS, WORKSHOP}
 """Names below store/ that are in use: plans of these modalities are those of extraction."""
 
 
@@ -60,6 +61,8 @@ def import_features(arguments: Import) -> None:
     export = ExportFolder.read(arguments.folder)
     if export is not None:
         shards = export.shards()
+        if export.fingerprint.row_type == "int32":
+            copy_word_table(WordTable.below(export.path, export.fingerprint), place.store)
         with Progress("import", total=len(shards), unit="shards") as progress:
             for shard in shards:
                 import_exported_shard(store / f"{shard.stem}{SEALED_SUFFIX}", export, shard)

@@ -115,7 +115,7 @@ def _launch_evaluation(
     first = runs[0].arguments
     names = tuple(run.folder.path.name for run in runs)
     asked = evaluate.Arguments(features=first.features, root=root.path, runs=names, report=report)
-    features = [f"--{name}={value}" for name, value in vars(first.features).items()]
+    features = [f"--{name}={value}" for name, value in vars(first.features).items() if value]
     words = [f"--root={root.path}", *features, f"--report={report}", "--runs", *names]
     has_gpus = train.shape_of(first).gpus_per_node > 0
     return launch_job(

@@ -15,7 +15,7 @@ from tyro.conf import OmitArgPrefixes
 
 from jobs.command import run_command
 from jobs.shards import step_of
-from mcn.data.stores import Features, open_stores, store_folders
+from mcn.data.stores import Features, open_stores, store_folders, videos_without_motion
 from mcn.root import Root
 from mcn.store.snapshot import Snapshot
 from mcn.training.config import PRESETS, Runtime, TrainConfig
@@ -26,6 +26,8 @@ from slurm.environment import current_task
 from slurm.launch import Target, launch_job
 from slurm.local import run_ranks
 from slurm.resources import Shape, site_resources
+
+VIDEOS_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +84,17 @@ def _train(store: Path, arguments: Arguments, run: RunFolder, progress_file: Pat
             "--device cpu trains on processors"
         )
     stores = open_stores(store, arguments.features, _snapshot(store, arguments, run))
+    is_first = int(os.environ.get("RANK", 0)) == 0
+    without_motion = videos_without_motion(stores)
+    if without_motion and is_first:
+        more = len(without_motion) - VIDEOS_SHOWN
+        print(
+            f"{run.path.name}: {len(without_motion)} videos count as without video, since "
+            f"{arguments.features.video_3d} lacks them: {', '.join(without_motion[:VIDEOS_SHOWN])}"
+            + (f" and {more} more" if more > 0 else "")
+        )
     train(arguments.config, arguments.runtime, stores, run, progress_file=progress_file)
-    if int(os.environ.get("RANK", 0)) == 0:
+    if is_first:
         print(f"{run.path.name}: trained, {run.final}")
         not_finite = nonfinite_summary(run.nonfinite_log)
         if not_finite is not None:

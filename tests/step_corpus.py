@@ -12,13 +12,20 @@ import numpy as np
 from mcn.data.stores import open_stores
 from mcn.modality import Modality
 from mcn.objectives import Stage
-from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import SPAN, Record
 from mcn.store.writer import ShardWriter
 from mcn.training.config import Runtime, TrainConfig
 from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder
-from tests.stores import DIMS, FEATURES, SECONDS_PER_CLIP, WORDS_PER_CLIP, write_stores
+from tests.stores import (
+    DIMS,
+    FEATURES,
+    SECONDS_PER_CLIP,
+    WORDS_PER_CLIP,
+    fingerprint_of,
+    write_stores,
+    write_words,
+)
 
 CONFIG = TrainConfig(
     stage=Stage.AVT,
@@ -151,20 +158,21 @@ def write_benchmark_stores(
         for v, rows in seen.items()
     ]
     text = []
-    for name, lines in texts.items():
-        spans = np.zeros(len(lines), SPAN)
+    vectors = {name: show(lines, "text", WORDS_PER_CLIP) for name, lines in texts.items()}
+    for name, words in write_words(folder, vectors).items():
+        spans = np.zeros(len(texts[name]), SPAN)
         spans["num_rows"] = WORDS_PER_CLIP
-        words = show(lines, "text", WORDS_PER_CLIP)
         text.append(Record(name, "done", "", 1.0, words, spans))
     if wordless:
-        text.append(failed(wordless, "text", "no-known-words"))
+        no_words = np.zeros((0, 1), np.int32)
+        text.append(Record(wordless, "failed", "no-known-words", 0.0, no_words))
     _write(folder / FEATURES.video, video, DIMS["video"], 1.0)
     _write(folder / FEATURES.audio, audio, DIMS["audio"], float(AUDIO_RATE))
-    _write(folder / FEATURES.text, text, DIMS["text"], None)
+    _write(folder / FEATURES.text, text, 1, None)
 
 
 def _write(folder: Path, records: list[Record], dim: int, rate: float | None) -> None:
-    fingerprint = Fingerprint(folder.name, "0" * 64, dim, rate, {"version": 1})
+    fingerprint = fingerprint_of(folder.name, dim, rate)
     with ShardWriter(
         folder / "00000.h5",
         video_ids=[record.video_id for record in records],

@@ -1,6 +1,8 @@
 """Small stores whose modalities share what happens in each clip, for tests of training."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,9 @@ from numpy.typing import NDArray
 from mcn.data.stores import Features
 from mcn.modality import Modality
 from mcn.store.fingerprint import Fingerprint
+from mcn.store.layout import RowType
 from mcn.store.record import SPAN, Record
+from mcn.store.word_table import write_word_table
 from mcn.store.writer import ShardWriter
 
 DIMS: dict[Modality, int] = {"video": 12, "audio": 10, "text": 8}
@@ -36,28 +40,50 @@ def write_stores(
 
     video = {v: rows(v, "video", SECONDS_PER_CLIP) for v in ids}
     audio = {v: rows(v, "audio", 2 * SECONDS_PER_CLIP) for v in ids[:-1]}
-    text = {v: rows(v, "text", WORDS_PER_CLIP) for v in ids}
-    _write(folder / FEATURES.video, ids, video, rate=1.0)
-    _write(folder / FEATURES.audio, ids, audio, rate=2.0)
-    _write(folder / FEATURES.text, ids, text, rate=None)
+    text = write_words(folder, {v: rows(v, "text", WORDS_PER_CLIP) for v in ids})
+    _write(folder, FEATURES.video, ids, video, rate=1.0)
+    _write(folder, FEATURES.audio, ids, audio, rate=2.0)
+    _write(folder, FEATURES.text, ids, text, rate=None)
+
+
+def write_words(
+    store: Path, vectors: dict[str, NDArray[np.float16]]
+) -> dict[str, NDArray[np.int32]]:
+    """A table in which every row of every text is a word of its own; the numbers of these."""
+    ends = np.cumsum([len(rows) for rows in vectors.values()]).tolist()
+    words = [f"word{number}" for number in range(ends[-1])]
+    write_word_table(store, words, np.concatenate([*vectors.values()]), "0" * 64)
+    return {
+        text_id: np.arange(end - len(rows), end, dtype=np.int32)[:, None]
+        for (text_id, rows), end in zip(vectors.items(), ends, strict=True)
+    }
+
+
+def fingerprint_of(name: str, dim: int, rate: float | None) -> Fingerprint:
+    """Of features at a fixed rate, else of numbers of words."""
+    row_type: RowType = "int32" if rate is None else "float16"
+    return Fingerprint(name, "0" * 64, dim, rate, {"version": 1}, row_type)
 
 
 def _write(
-    folder: Path, ids: list[str], features: dict[str, NDArray[np.float16]], *, rate: float | None
+    store: Path,
+    name: str,
+    ids: list[str],
+    features: Mapping[str, NDArray[Any]],
+    *,
+    rate: float | None,
 ) -> None:
     dim = next(iter(features.values())).shape[1]
-    fingerprint = Fingerprint(folder.name, "0" * 64, dim, rate, {"version": 1})
+    fingerprint = fingerprint_of(name, dim, rate)
     with ShardWriter(
-        folder / "00000.h5", video_ids=ids, fingerprint=fingerprint, provenance={}
+        store / name / "00000.h5", video_ids=ids, fingerprint=fingerprint, provenance={}
     ) as writer:
         for video_id in ids:
             writer.append(_record(video_id, features.get(video_id), dim, rate))
         writer.seal()
 
 
-def _record(
-    video_id: str, rows: NDArray[np.float16] | None, dim: int, rate: float | None
-) -> Record:
+def _record(video_id: str, rows: NDArray[Any] | None, dim: int, rate: float | None) -> Record:
     if rows is None:
         return Record(video_id, "failed", "no-audio", 0.0, np.zeros((0, dim), np.float16))
     if rate is not None:
@@ -68,3 +94,39 @@ def _record(
     spans["end_seconds"] = spans["start_seconds"] + SECONDS_PER_CLIP
     spans["num_rows"] = WORDS_PER_CLIP
     return Record(video_id, "done", "", 1.0, rows, spans)
+
+
+SPECTROGRAMS = Features(audio="audio-logmel")
+
+
+def write_spectrograms(
+    folder: Path, *, num_videos: int, clips_per_video: int = 5, seed: int = 0
+) -> None:
+    """Log-mel spectrograms of the videos of `write_stores`, a tone for each clip; none of the
+    last.
+    """
+    generator = np.random.default_rng(seed)
+    ids = [f"video{seed}-{index:03d}" for index in range(num_videos)]
+    spectrograms = {}
+    for video_id in ids[:-1]:
+        rows = generator.uniform(-80, -60, (clips_per_video * SECONDS_PER_CLIP * 100 + 1, 40))
+        tones = generator.integers(0, 40, clips_per_video).repeat(SECONDS_PER_CLIP * 100)
+        rows[np.arange(len(tones)), tones] = -5
+        spectrograms[video_id] = rows.astype(np.float16)
+    _write(folder, SPECTROGRAMS.audio, ids, spectrograms, rate=100.0)
+
+
+MOTION = Features(video_3d="video-motion")
+MOTION_DIM = 6
+
+
+def write_motion(folder: Path, *, ids: list[str], without: set[str], seconds: int = 20) -> None:
+    """3-D features at three rows in two seconds, of all these videos but some."""
+    generator = np.random.default_rng(5)
+    rows = {
+        video_id: generator.normal(size=(seconds * 3 // 2, MOTION_DIM)).astype(np.float16)
+        for video_id in ids
+        if video_id not in without
+    }
+    assert MOTION.video_3d is not None
+    _write(folder, MOTION.video_3d, ids, rows, rate=1.5)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from jobs import evaluate
+from mcn.data.batches import ClipRows
 from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import open_stores
 from mcn.evaluation.localization import StepCount, recall_of_tasks, recall_of_videos
@@ -32,7 +33,7 @@ from tests.step_corpus import (
     write_mining_youtube,
     write_youcook2,
 )
-from tests.stores import FEATURES
+from tests.stores import FEATURES, WORDS_PER_CLIP
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +125,9 @@ def test_recall_is_that_of_a_plain_loop_over_seconds_and_steps(
 
 
 def slow_step(model: Mcn, reader: ClipReader, task: str, step: int) -> Tensor:
-    vectors = reader.caption_words(task, step, step + 1)
-    assert vectors is not None
-    words, encoder = torch.from_numpy(vectors.astype(np.float32)), model.encoders["text"]
+    (numbers,) = reader.caption_words(task, [(step, step + 1)], max_words=WORDS_PER_CLIP)
+    vectors = reader.words.vectors()[numbers].astype(np.float32)
+    words, encoder = torch.from_numpy(vectors), model.encoders["text"]
     assert isinstance(encoder, TextEncoder)
     with torch.inference_mode():
         standard = encoder.standardize(words[None])
@@ -163,10 +164,11 @@ def test_a_second_has_its_own_picture_and_eight_seconds_of_sound(root: Path) -> 
     video_id = "v1001_0"
     seconds = read_seconds(reader, video_id)
     assert count_seconds(reader, video_id) == len(seconds) == NUM_SECONDS
+    assert isinstance(seconds.audio, ClipRows)
     rows = stores["audio"].read(video_id).astype(np.float32)
     for second in (0, 1, 10, 38, 39):
-        video, audio = seconds[second].video, seconds[second].audio
-        assert video is not None and audio is not None
+        video, audio = seconds.video.rows[second], seconds.audio.rows[second]
+        assert seconds.video.has[second] and seconds.audio.has[second]
         assert np.array_equal(video, stores["video"].read(video_id)[second])
         first, stop = max(0, (second - 3.5) * AUDIO_RATE), (second + 4.5) * AUDIO_RATE
         np.testing.assert_allclose(audio, rows[int(first) : int(stop)].mean(axis=0), rtol=1e-5)
@@ -248,8 +250,8 @@ def test_results_of_an_earlier_version_or_of_fewer_benchmarks_are_made_again(
 def test_steps_of_another_annotation_than_the_store_was_made_of_are_an_error(root: Path) -> None:
     folder = root / "benchmarks" / "miningyoutube" / "store"
     reader = ClipReader(open_stores(folder, FEATURES))
-    assert len(words_of_lines(reader, "classes", 4)) == 4
+    assert len(words_of_lines(reader, "classes", 4, max_words=9)) == 4
     with pytest.raises(ValueError, match="has 4 sentences of classes, and the annotation 5"):
-        words_of_lines(reader, "classes", 5)
+        words_of_lines(reader, "classes", 5, max_words=9)
     with pytest.raises(ValueError, match="has 0 sentences of others, and the annotation 5"):
-        words_of_lines(reader, "others", 5)
+        words_of_lines(reader, "others", 5, max_words=9)

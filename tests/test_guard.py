@@ -3,16 +3,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from mcn.data.clip_reader import ClipReader
+from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import Sampling, TrainingBatches
-from mcn.modality import MODALITIES, Modality
+from mcn.modality import Modality
 from mcn.models.mcn import Mcn, McnDims
 from mcn.objectives import Stage
 from mcn.store.reader import FeatureStore
@@ -98,14 +99,13 @@ def test_large_dead_and_broken_features_leave_all_finite_and_the_videos_are_name
 ) -> None:
     store = tmp_path / "store"
     write_stores(store)
-    # Of 480, 960 and 360 rows one per cent each.
+    # Of 480 and 960 rows one per cent each.
     broken: dict[str, dict[str, float]] = {
         "video": {f"video0-{n:03d}": np.nan for n in (1, 5, 9, 13, 17)},
         "audio": {f"video0-{n:03d}": [np.nan, np.inf][n // 2 % 2] for n in range(1, 20, 2)},
-        "text": {f"video0-{n:03d}": np.nan for n in (0, 5, 6, 7)},
     }
-    for modality in MODALITIES:
-        edit_features(store, modality, partial(scale_repeat_and_break, broken[modality]))
+    edit_features(store, "video", partial(scale_repeat_and_break, broken["video"]))
+    edit_features(store, "audio", partial(scale_repeat_and_break, broken["audio"]))
     # The user's settings, but for the length and the number of clips.
     config = TrainConfig(
         stage=Stage.AV_T,
@@ -130,7 +130,7 @@ def test_large_dead_and_broken_features_leave_all_finite_and_the_videos_are_name
             named[modality] |= set(videos)
     assert named == {modality: set(videos) for modality, videos in broken.items()}
     summary = nonfinite_summary(run.nonfinite_log)
-    assert summary is not None and summary.startswith("0 steps left out, and clips of 12 videos")
+    assert summary is not None and summary.startswith("0 steps left out, and clips of 10 videos")
 
 
 def test_broken_features_change_nothing_for_the_other_clips(tmp_path: Path) -> None:
@@ -209,9 +209,9 @@ class Overflowing(FeatureStore):
     """Gives one video features that float32 can hold, but not their squares."""
 
     def read(
-        self, video_id: str, first_row: int = 0, stop_row: int | None = None
-    ) -> NDArray[np.float16]:
-        rows: NDArray[np.float16] = super().read(video_id, first_row, stop_row)
+        self, video_id: str, first_row: int = 0, stop_row: int | None = None, **how: Any
+    ) -> NDArray[Any]:
+        rows = super().read(video_id, first_row, stop_row, **how)
         return rows.astype(np.float32) * 1e36 if video_id == "video0-020" else rows
 
 
@@ -321,9 +321,11 @@ def test_a_run_in_which_every_step_goes_wrong_does_not_go_on_for_ever(store: Pat
 
 
 def trainer_of(store: Path, config: TrainConfig = CONFIG) -> tuple[StageTrainer, TrainingBatches]:
-    dims = McnDims(**DIMS, embedding=config.embedding_dim, reconstruction=16)
-    trainer = StageTrainer(config, config.stage.value[0], Mcn(dims), num_steps=100)
-    return trainer, batches_of(store)
+    batches = batches_of(store)
+    model = Mcn(McnDims(**DIMS, embedding=config.embedding_dim, reconstruction=16))
+    model.know_words(word_vectors(batches.reader))
+    trainer = StageTrainer(config, config.stage.value[0], model, num_steps=100)
+    return trainer, batches
 
 
 def state_of(trainer: StageTrainer) -> dict[str, torch.Tensor]:

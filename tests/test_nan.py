@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mcn.clustering import kmeans
-from mcn.data.batches import Clip, ClipBatch, collate
+from mcn.data.batches import ClipBatch, ClipRows, Clips, collate
 from mcn.losses import cluster_loss, mms_loss
 from mcn.modality import Modality
 from mcn.models.mcn import Encoded, Mcn, McnDims
@@ -246,22 +246,23 @@ def make_far_apart(batch: ClipBatch) -> None:
 
 
 def clips_of_a_batch(broken: int | None) -> ClipBatch:
+    def rows(seed: int, dim: int) -> ClipRows:
+        drawn = np.random.default_rng(seed).normal(size=(1, dim)).astype(np.float32)
+        return ClipRows(drawn, np.ones(1, bool))
+
     clips = [
-        Clip(
+        Clips(
             video_id=str(number),
-            start_seconds=0.0,
-            end_seconds=9.0,
-            video=np.random.default_rng(number).normal(size=12).astype(np.float32),
-            audio=np.random.default_rng(100 + number).normal(size=10).astype(np.float32),
-            words=np.full((2, 8), np.nan if number == broken else 0.5, np.float32),
+            seconds=np.array([[0.0, 9.0]]),
+            video=rows(number, 12),
+            audio=rows(100 + number, 10),
+            words=np.array([[0, 0, -1, -1]], np.int32),
         )
         for number in range(20)
     ]
     if broken is not None:
-        (rows,) = [clip.video for clip in clips if clip.video_id == str(broken)]
-        assert rows is not None
-        rows[3] = np.nan
-    return collate(clips, {"video": 12, "audio": 10, "text": 8}, max_words=4)
+        clips[broken].video.rows[0, 3] = np.nan
+    return collate(clips)
 
 
 @EVERY_PRECISION
@@ -274,9 +275,10 @@ def test_values_and_gradients_of_the_model_are_finite(
         spoil(batch)
     (objective,) = Stage.AVT.value
     model = Mcn(McnDims(video=12, audio=10, text=8, embedding=32, reconstruction=16))
+    model.know_words(torch.full((1, 8), 0.5, dtype=torch.float16))
     inputs: dict[Modality, Tensor] = {"video": batch.video, "audio": batch.audio}
     for modality, rows in inputs.items():
-        model.standardizer(modality).set_statistics(rows.mean(0), rows.std(0, correction=0))
+        model.standardizers()[modality].set_statistics(rows.mean(0), rows.std(0, correction=0))
     with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
         encoded = model(batch, objective.modalities)
         fused, present = fuse(encoded, batch.has, objective.clustered)

@@ -1,11 +1,10 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from extractors.corpus import captions_of
 from extractors.text_records import TextRecords
-from extractors.words import WordVectors
+from extractors.words import Vocabulary
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.evaluation.step_benchmarks import read_step_videos
 from mcn.evaluation.step_videos import CrossTaskVideo, MiningYoutubeVideo
@@ -31,7 +30,7 @@ def test_what_is_extracted_as_captions_of_crosstask_are_the_steps_of_its_tasks(
     captions = captions_of(Root(crosstask))
     assert {task: len(steps) for task, steps in captions.items()} == STEPS
     assert captions["1001"].texts[1] == "step1 of 1001"
-    words = WordVectors({"step1": 0, "of": 1}, np.ones((2, 3), np.float32), "0" * 64)
+    words = Vocabulary({"step1": 0, "of": 1}, "0" * 64)
     (record,) = TextRecords(captions, words).records(["1001"])
     assert record.spans is not None
     assert record.spans["num_rows"].tolist() == [1, 2, 1, 1]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mcn.data.batches import NO_WORD, ClipRows
 from mcn.data.clip_reader import ClipReader, rows_of_clips
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import Sampling, TrainingBatches, derangement
@@ -67,14 +68,15 @@ def test_no_clip_is_drawn_twice_for_a_batch(reader: ClipReader) -> None:
 
 def test_a_clip_holds_the_pooled_rows_and_the_words_of_its_stretch(reader: ClipReader) -> None:
     video_id = reader.stores["video"].video_ids[0]
-    clip = reader.read(video_id, 4.0, 8.0, reader.caption_words(video_id, 1, 2))
+    words = reader.caption_words(video_id, [(1, 2)], max_words=4)
+    clip = reader.read(video_id, [4.0], [8.0], words)
     rows = reader.stores["video"].read(video_id).astype(np.float32)
-    assert clip.video is not None and np.array_equal(clip.video, rows[4:8].max(axis=0))
+    assert clip.video.has.all() and np.array_equal(clip.video.rows[0], rows[4:8].max(axis=0))
     rows = reader.stores["audio"].read(video_id).astype(np.float32)
-    assert clip.audio is not None and np.array_equal(clip.audio, rows[8:16].mean(axis=0))
-    rows = reader.stores["text"].read(video_id).astype(np.float32)
-    words = rows[WORDS_PER_CLIP : 2 * WORDS_PER_CLIP]
-    assert clip.words is not None and np.array_equal(clip.words, words)
+    assert isinstance(clip.audio, ClipRows)
+    assert clip.audio.has.all() and np.array_equal(clip.audio.rows[0], rows[8:16].mean(axis=0))
+    rows = reader.stores["text"].read(video_id)
+    assert words.tolist() == [[*rows[WORDS_PER_CLIP : 2 * WORDS_PER_CLIP, 0], NO_WORD]]
 
 
 def test_what_a_video_lacks_is_masked(reader: ClipReader) -> None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
-from mcn.data.batches import Clip
+from mcn.data.batches import ClipRows, Clips
 
 AudioWindow = Literal["clip", "first-10s", "published"]
 
@@ -17,18 +18,29 @@ PUBLISHED_LEAST_START_SECONDS = 200 / 16_000
 the end of the file, and leaves nothing between start and end."""
 
 
-def audio_end(start_seconds: float, end_seconds: float, window: AudioWindow) -> float:
-    """Where the sound that is heard of a clip ends."""
+def audio_end(
+    start_seconds: Float[np.ndarray, " clips"],
+    end_seconds: Float[np.ndarray, " clips"],
+    window: AudioWindow,
+) -> Float[np.ndarray, " clips"]:
+    """Where the sound that is heard of each clip ends."""
     longest = math.inf if window == "clip" else PUBLISHED_SECONDS
-    return min(end_seconds, start_seconds + longest)
+    end: np.ndarray = np.minimum(end_seconds, start_seconds + longest)
+    return end
 
 
-def lose_sound_at_start(clip: Clip) -> Clip:
+def lose_sound_at_start(clips: Clips) -> Clips:
     """As published, a clip that begins with its file has sound, but the same as any other such.
 
-    The published network hears the loudest noise there. Of stored features nobody can tell what
-    it makes of that; a row of zeros stands for it.
+    The published network hears the loudest noise there, which is 0 dB in all bands. Of stored
+    features nobody can tell what it makes of that; a row of zeros stands for it.
     """
-    if clip.audio is None or clip.start_seconds >= PUBLISHED_LEAST_START_SECONDS:
-        return clip
-    return replace(clip, audio=np.zeros_like(clip.audio))
+    is_heard = clips.seconds[:, 0] >= PUBLISHED_LEAST_START_SECONDS
+    if isinstance(clips.audio, ClipRows):
+        rows = np.where(is_heard[:, None], clips.audio.rows, 0)
+        return replace(clips, audio=ClipRows(rows, clips.audio.has))
+    spectrograms = [
+        frames if heard or frames is None else np.zeros_like(frames)
+        for frames, heard in zip(clips.audio, is_heard.tolist(), strict=True)
+    ]
+    return replace(clips, audio=spectrograms)

@@ -1,30 +1,50 @@
 """One training batch: clips of several videos, with what each of them has of each modality."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int32, Int64
 from torch import Tensor
 
+from mcn.data.clip_form import DEFAULT_FORM, ClipForm
+from mcn.data.spectrograms import stack_spectrograms
 from mcn.modality import Modality
+
+NO_WORD = -1
+"""In the place of a word's number, where a clip has fewer words than others."""
+
+
+class ClipRows(NamedTuple):
+    """What clips side by side have of one modality; zeros where they lack it."""
+
+    rows: Float[np.ndarray, "clips dim"]
+    """Pooled over the rows of each clip."""
+    has: Bool[np.ndarray, " clips"]
+
+
+Spectrograms = list[np.ndarray | None]
+"""Of clips side by side, each as (frames, 40); None for a clip that lacks it."""
 
 
 @dataclass(frozen=True)
-class Clip:
-    """One clip as the loader reads it; a modality that it lacks is None."""
+class Clips:
+    """Clips of one video as the loader reads them."""
 
     video_id: str
-    start_seconds: float
-    end_seconds: float
-    video: np.ndarray | None
-    """Pooled over the rows of the clip."""
-    audio: np.ndarray | None
-    """Pooled over the rows of the clip."""
-    words: np.ndarray | None
-    """One row for each word."""
+    seconds: Float64[np.ndarray, "clips 2"]
+    """Start and end in the video."""
+    video: ClipRows
+    audio: ClipRows | Spectrograms
+    words: Int32[np.ndarray, "clips words"]
+    """The numbers of each clip's words, and then NO_WORD."""
+
+    def __len__(self) -> int:
+        return len(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -37,10 +57,12 @@ class ClipBatch:
     seconds: Float64[Tensor, "clips 2"]
     """Start and end in the video."""
     video: Float[Tensor, "clips video_dim"]
-    audio: Float[Tensor, "clips audio_dim"]
-    words: Float[Tensor, "clips words word_dim"]
-    """As precise as they are stored: most of a batch is words, and on the device they are widened
-    faster than they travel."""
+    audio: Float[Tensor, "clips ..."]
+    """A row a clip; or spectrograms in float16 as (40, frames), padded to one length."""
+    audio_frames: Int64[Tensor, " clips"] | None
+    """Frames of each spectrogram before its padding; None where there are no spectrograms."""
+    words: Int32[Tensor, "clips words"]
+    """By their numbers in the table of the text store, whose vectors are on the device."""
     is_word: Bool[Tensor, "clips words"]
     has: dict[Modality, Bool[Tensor, " clips"]]
     kept_out: dict[Modality, dict[str, int]]
@@ -49,6 +71,21 @@ class ClipBatch:
 
     def __len__(self) -> int:
         return len(self.video_ids)
+
+    def __getitem__(self, clips: slice) -> "ClipBatch":
+        """Some of the clips, with what was kept out of all."""
+        return ClipBatch(
+            self.video_ids[clips],
+            self.video_numbers[clips],
+            self.seconds[clips],
+            self.video[clips],
+            self.audio[clips],
+            None if self.audio_frames is None else self.audio_frames[clips],
+            self.words[clips],
+            self.is_word[clips],
+            {modality: mask[clips] for modality, mask in self.has.items()},
+            self.kept_out,
+        )
 
     @property
     def num_kept_out(self) -> int:
@@ -63,57 +100,92 @@ class ClipBatch:
             self.seconds.to(device, non_blocking=True),
             self.video.to(device, non_blocking=True),
             self.audio.to(device, non_blocking=True),
-            self.words.to(device, non_blocking=True).float(),
+            None if self.audio_frames is None else self.audio_frames.to(device, non_blocking=True),
+            self.words.to(device, non_blocking=True),
             self.is_word.to(device, non_blocking=True),
             {m: mask.to(device, non_blocking=True) for m, mask in self.has.items()},
             self.kept_out,
         )
 
 
-def collate(clips: list[Clip], dims: dict[Modality, int], *, max_words: int) -> ClipBatch:
-    """The clips as one batch, words cut off after `max_words`.
+def clips_that_lack_all(
+    num_clips: int, dims: dict[Modality, int], *, max_words: int, form: ClipForm = DEFAULT_FORM
+) -> Clips:
+    """Clips that stand for none: batches of ranks without a video have these, and none of them."""
+    has_rows = form.spectrogram_frames is None
+    return Clips(
+        "",
+        np.tile([0.0, 1.0], (num_clips, 1)),
+        lacking(num_clips, dims["video"]),
+        lacking(num_clips, dims["audio"]) if has_rows else [None] * num_clips,
+        np.full((num_clips, max_words), NO_WORD, np.int32),
+    )
+
+
+def lacking(num_clips: int, dim: int) -> ClipRows:
+    """The rows of clips of a video that has no such modality."""
+    return ClipRows(np.zeros((num_clips, dim), np.float16), np.zeros(num_clips, bool))
+
+
+def collate(videos: Sequence[Clips], form: ClipForm = DEFAULT_FORM) -> ClipBatch:
+    """The clips of these videos, of which there is at least one, in the form they were read in.
 
     Features that are not finite are zeroed here, before any encoder sees them: masking its loss
     is not enough, since in the gradient of the weights zero times NaN is NaN.
     """
-    precision = np.result_type(np.float16, *{c.words.dtype for c in clips if c.words is not None})
-    words = np.zeros((len(clips), max_words, dims["text"]), precision)
-    is_word = np.zeros((len(clips), max_words), bool)
-    for row, clip in enumerate(clips):
-        if clip.words is not None:
-            kept = clip.words[:max_words]
-            words[row, : len(kept)] = kept
-            is_word[row, : len(kept)] = True
+    video_ids = [clips.video_id for clips in videos for _ in range(len(clips))]
+    words = torch.from_numpy(np.concatenate([clips.words for clips in videos]))
+    is_word = words >= 0
+    audio, has_audio, audio_frames = _side_by_side_audio([clips.audio for clips in videos], form)
     features: dict[Modality, Tensor] = {
-        "video": _stack([clip.video for clip in clips], dims["video"]),
-        "audio": _stack([clip.audio for clip in clips], dims["audio"]),
-        "text": torch.from_numpy(words),
+        "video": _side_by_side([clips.video.rows for clips in videos]),
+        "audio": audio,
     }
-    is_finite = {modality: _zero_not_finite(rows) for modality, rows in features.items()}
-    has_words = torch.from_numpy(is_word) & is_finite["text"][:, None]
-    has: dict[Modality, list[bool]] = {
-        "video": [clip.video is not None for clip in clips],
-        "audio": [clip.audio is not None for clip in clips],
+    has: dict[Modality, Tensor] = {
+        "video": torch.from_numpy(np.concatenate([clips.video.has for clips in videos])),
+        "audio": has_audio,
+        "text": is_word.any(dim=1),
     }
+    kept_out: dict[Modality, dict[str, int]] = {"video": {}, "audio": {}, "text": {}}
+    for modality, rows in features.items():
+        is_finite = _zero_not_finite(rows)
+        has[modality] &= is_finite
+        broken = (~is_finite).nonzero().flatten().tolist()
+        kept_out[modality] = Counter(video_ids[row] for row in broken)
     return ClipBatch(
-        video_ids=[clip.video_id for clip in clips],
-        video_numbers=_numbers([clip.video_id for clip in clips]),
-        seconds=torch.tensor(
-            [(clip.start_seconds, clip.end_seconds) for clip in clips], dtype=torch.float64
-        ).view(len(clips), 2),
+        video_ids=video_ids,
+        video_numbers=_numbers(video_ids),
+        seconds=torch.from_numpy(np.concatenate([clips.seconds for clips in videos])),
         video=features["video"],
         audio=features["audio"],
-        words=features["text"],
-        is_word=has_words,
-        has={
-            **{m: torch.tensor(there, dtype=torch.bool) & is_finite[m] for m, there in has.items()},
-            "text": has_words.any(dim=1),
-        },
-        kept_out={
-            modality: Counter(clips[row].video_id for row in (~finite).nonzero().flatten().tolist())
-            for modality, finite in is_finite.items()
-        },
+        audio_frames=None if audio_frames is None else audio_frames * has["audio"],
+        words=words.clamp_(min=0),
+        is_word=is_word,
+        has=has,
+        kept_out=kept_out,
     )
+
+
+def _side_by_side_audio(
+    parts: Sequence[ClipRows | Spectrograms], form: ClipForm
+) -> tuple[Tensor, Bool[Tensor, " clips"], Int64[Tensor, " clips"] | None]:
+    """Rows or padded spectrograms, which clips have any, and frames of spectrograms."""
+    rows = [part for part in parts if isinstance(part, ClipRows)]
+    if form.spectrogram_frames is None:
+        has = np.concatenate([part.has for part in rows])
+        return _side_by_side([part.rows for part in rows]), torch.from_numpy(has), None
+    heard = [one for part in parts if not isinstance(part, ClipRows) for one in part]
+    spectrograms, num_frames = stack_spectrograms(heard, form)
+    return spectrograms, num_frames > 0, num_frames
+
+
+def _side_by_side(parts: Sequence[np.ndarray]) -> Float[Tensor, "clips dim"]:
+    """In single precision, widened on the way."""
+    counts = [len(part) for part in parts]
+    rows = torch.empty(sum(counts), parts[0].shape[1])
+    for place, part in zip(rows.split(counts), parts, strict=True):
+        place.copy_(torch.from_numpy(part))
+    return rows
 
 
 def _numbers(video_ids: list[str]) -> Int64[Tensor, " clips"]:
@@ -125,20 +197,9 @@ def _numbers(video_ids: list[str]) -> Int64[Tensor, " clips"]:
 
 
 def _zero_not_finite(rows: Float[Tensor, "clips ..."]) -> Bool[Tensor, " clips"]:
-    """Zeros the rows that are not finite in place; says which are.
-
-    The extremes of a row tell, and of half precision numbers they cost a tenth of their sum.
-    """
-    flat = rows.flatten(start_dim=1)
-    is_finite = flat.amax(dim=1).isfinite() & flat.amin(dim=1).isfinite()
-    if not is_finite.all():
-        rows[~is_finite] = 0
+    """Zeros the rows that are not finite in place; says which are."""
+    if rows.sum(dtype=torch.float32).isfinite():  # as it almost always is, and then all are
+        return torch.ones(len(rows), dtype=torch.bool)
+    is_finite = rows.flatten(start_dim=1).isfinite().all(dim=1)
+    rows[~is_finite] = 0
     return is_finite
-
-
-def _stack(rows: list[np.ndarray | None], dim: int) -> Tensor:
-    stacked = np.zeros((len(rows), dim), np.float32)
-    for index, row in enumerate(rows):
-        if row is not None:
-            stacked[index] = row
-    return torch.from_numpy(stacked)

@@ -1,154 +1,186 @@
 """Reads what clips need from the stores of all modalities, video by video.
 
-The clips of a video overlap: each of its rows that any of them needs is read and widened once.
+The clips of a video overlap: each of its rows that any of them needs is read once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from mcn.data.batches import Clip
+from mcn.data.batches import NO_WORD, ClipRows, Clips, Spectrograms, lacking
+from mcn.data.clip_form import DEFAULT_FORM, ClipForm
 from mcn.data.pooling import pool_max, pool_mean
-from mcn.modality import MODALITIES, Modality
-from mcn.store.reader import FeatureStore
+from mcn.data.scratch import Scratch
+from mcn.data.spectrograms import check_spectrograms, read_spectrograms
+from mcn.data.stores import Source, Stores
+from mcn.modality import Modality
+from mcn.store.word_table import WordTable
+
+Seconds = Sequence[float] | Float[np.ndarray, " clips"]
+
+SOURCES_OF_VIDEO: tuple[Source, ...] = ("video", "video-3d")
 
 
 def rows_of_clips(
-    start_seconds: Sequence[float],
-    end_seconds: Sequence[float],
-    *,
-    rows_per_second: float,
-    num_rows: int,
+    start_seconds: Seconds, end_seconds: Seconds, *, rows_per_second: float, num_rows: int
 ) -> Int64[np.ndarray, "clips 2"]:
     """Half-open ranges of rows that overlap each clip; empty where the video ends before it."""
-    first = np.floor(np.asarray(start_seconds) * rows_per_second).clip(min=0)
-    stop = np.ceil(np.asarray(end_seconds) * rows_per_second).clip(max=num_rows)
+    first = np.maximum(np.floor(np.asarray(start_seconds) * rows_per_second), 0)
+    stop = np.minimum(np.ceil(np.asarray(end_seconds) * rows_per_second), num_rows)
     return np.stack((np.minimum(first, stop), stop), axis=1).astype(np.int64)
 
 
 class ClipReader:
-    """Clips from one store a modality; a video that a store lacks has no such modality."""
+    """Clips from one store a modality; a video that a store lacks has no such modality.
 
-    def __init__(self, stores: Mapping[Modality, FeatureStore]) -> None:
+    Where 3-D features stand beside the 2-D ones, a video that lacks either has no video.
+    """
+
+    def __init__(self, stores: Stores, form: ClipForm = DEFAULT_FORM) -> None:
+        """Takes the stores, and the form in which clips are wanted.
+
+        Raises:
+            ValueError: Spectrograms are wanted and not stored, or the other way round.
+        """
+        check_spectrograms(stores["audio"], form)
         self.stores = stores
-        self.dims: dict[Modality, int] = {m: stores[m].dim for m in MODALITIES}
+        self.form = form
+        self.sources_of_video = SOURCES_OF_VIDEO[: 1 + ("video-3d" in stores)]
+        self._stored, self._widened = Scratch(), Scratch()
+        text = stores["text"]
+        self.words = WordTable.below(text.folder.parent, text.fingerprint)
+        self.dims: dict[Modality, int] = {
+            "video": sum(stores[source].dim for source in self.sources_of_video),
+            "audio": stores["audio"].dim,
+            "text": self.words.dim,
+        }
 
     def read(
         self,
         video_id: str,
-        start_seconds: float,
-        end_seconds: float,
-        words: np.ndarray | None,
+        start_seconds: Seconds,
+        end_seconds: Seconds,
+        words: Int32[np.ndarray, "clips words"],
         *,
-        audio_end_seconds: float | None = None,
-    ) -> Clip:
-        """One clip; many of the same video are read faster together (`read_all`)."""
-        audio_end = None if audio_end_seconds is None else [audio_end_seconds]
-        clips = self.read_all(
-            video_id, [start_seconds], [end_seconds], [words], audio_end_seconds=audio_end
-        )
-        return clips[0]
-
-    def read_all(
-        self,
-        video_id: str,
-        start_seconds: Sequence[float],
-        end_seconds: Sequence[float],
-        words: Sequence[np.ndarray | None],
-        *,
-        audio_end_seconds: Sequence[float] | None = None,
-    ) -> list[Clip]:
+        audio_end_seconds: Seconds | None = None,
+    ) -> Clips:
         """Clips of one video: video max-pooled and audio averaged over each, as MCN pools them.
 
-        Audio may end before the clip does. A clip has the same bits alone and among others.
+        In the form of spectrograms, audio comes as frames. It may end before the clip does. A clip
+        has the same bits alone and among others.
         """
         audio_end = end_seconds if audio_end_seconds is None else audio_end_seconds
-        video = self._pooled("video", video_id, start_seconds, end_seconds)
-        audio = self._pooled("audio", video_id, start_seconds, audio_end)
-        return [
-            Clip(video_id, *parts)
-            for parts in zip(start_seconds, end_seconds, video, audio, words, strict=True)
-        ]
+        return Clips(
+            video_id,
+            np.stack((start_seconds, end_seconds), axis=1).astype(np.float64),
+            self._video(video_id, start_seconds, end_seconds),
+            self._audio(video_id, start_seconds, audio_end),
+            words,
+        )
 
     def caption_words(
-        self, video_id: str, first_caption: int, stop_caption: int
-    ) -> np.ndarray | None:
-        """Word vectors of a range of captions; None where none of their words is known."""
-        return self.words_of_captions(video_id, [(first_caption, stop_caption)])[0]
-
-    def words_of_captions(
-        self, video_id: str, ranges: Sequence[tuple[int, int]]
-    ) -> list[np.ndarray | None]:
-        """Word vectors of each range of captions, as stored; where ranges overlap they share rows.
-
-        None where none of a range's words is known.
-        """
+        self, video_id: str, ranges: Sequence[tuple[int, int]], *, max_words: int
+    ) -> Int32[np.ndarray, "ranges max_words"]:
+        """The words of each half-open range of captions by number, cut off after so many."""
+        words = np.full((len(ranges), max_words), NO_WORD, np.int32)
         if not ranges:
-            return []
+            return words
         num_rows = self.stores["text"].spans(video_id)["num_rows"]
-        ends = np.concatenate(([0], np.cumsum(num_rows))).tolist()
-        places = [(ends[first], ends[stop]) for first, stop in ranges]
-        begin = min(first for first, _ in places)
-        rows = self.stores["text"].read(video_id, begin, max(stop for _, stop in places))
-        return [
-            rows[first - begin : stop - begin] if first < stop else None for first, stop in places
-        ]
+        places = np.concatenate(([0], np.cumsum(num_rows)))[np.asarray(ranges)]
+        begin, end = int(places.min()), int(places.max())
+        numbers = self.stores["text"].read(video_id, begin, end)[:, 0]
+        if (numbers >= self.words.num_words).any():
+            raise ValueError(
+                f"video {video_id!r} in {self.stores['text'].folder} has words that are not in "
+                f"{self.words.folder}"
+            )
+        at = places[:, :1] - begin + np.arange(max_words)
+        is_word = at < places[:, 1:] - begin
+        words[is_word] = numbers[at[is_word]]
+        return words
 
     def has(self, modality: Modality, video_id: str) -> bool:
-        return video_id in self.stores[modality]
+        sources = self.sources_of_video if modality == "video" else (modality,)
+        return all(video_id in self.stores[source] for source in sources)
+
+    def _video(self, video_id: str, start_seconds: Seconds, end_seconds: Seconds) -> ClipRows:
+        """2-D and 3-D features side by side, as many as there are; a clip has both or neither."""
+        if not self.has("video", video_id):
+            return lacking(len(start_seconds), self.dims["video"])
+        kinds = [
+            self._pooled(source, video_id, start_seconds, end_seconds)
+            for source in self.sources_of_video
+        ]
+        if self.form.video == "unit-length":
+            kinds = [ClipRows(_at_unit_length(rows), has) for rows, has in kinds]
+        if len(kinds) == 1:
+            return kinds[0]
+        has = np.logical_and.reduce([kind.has for kind in kinds])
+        rows = np.concatenate([kind.rows for kind in kinds], axis=1)
+        return ClipRows(np.where(has[:, None], rows, 0), has)
+
+    def _audio(
+        self, video_id: str, start_seconds: Seconds, end_seconds: Seconds
+    ) -> ClipRows | Spectrograms:
+        most_frames = self.form.spectrogram_frames
+        if most_frames is None:
+            return self._pooled("audio", video_id, start_seconds, end_seconds)
+        if not self.has("audio", video_id):
+            return [None] * len(start_seconds)
+        ranges = self._ranges("audio", video_id, start_seconds, end_seconds)
+        store = self.stores["audio"]
+        return read_spectrograms(store, video_id, ranges, most_frames=most_frames)
 
     def _pooled(
-        self,
-        modality: Modality,
-        video_id: str,
-        start_seconds: Sequence[float],
-        end_seconds: Sequence[float],
-    ) -> list[np.ndarray | None]:
-        store = self.stores[modality]
-        pooled: list[np.ndarray | None] = [None] * len(start_seconds)
-        if not self.has(modality, video_id) or store.rows_per_second is None:
+        self, source: Source, video_id: str, start_seconds: Seconds, end_seconds: Seconds
+    ) -> ClipRows:
+        store = self.stores[source]
+        pooled = lacking(len(start_seconds), store.dim)
+        if video_id not in store or store.rows_per_second is None:
             return pooled
-        ranges = rows_of_clips(
+        ranges = self._ranges(source, video_id, start_seconds, end_seconds)
+        has = ranges[:, 0] < ranges[:, 1]
+        if not has.any():
+            return pooled
+        held = ranges[has]
+        begin, end = int(held[:, 0].min()), int(held[:, 1].max())
+        # One read, gaps included: a disk or a server takes longer over many than over more bytes.
+        stored = store.read(video_id, begin, end, empty=self._stored.array)
+        if source == "audio":
+            rows = pool_mean(stored, held - begin, self._widened)
+        else:
+            rows = pool_max(stored, held - begin)
+        if has.all():
+            return ClipRows(rows, has)
+        spread = np.zeros((len(has), store.dim), rows.dtype)
+        spread[has] = rows
+        return ClipRows(spread, has)
+
+    def _ranges(
+        self, source: Source, video_id: str, start_seconds: Seconds, end_seconds: Seconds
+    ) -> Int64[np.ndarray, "clips 2"]:
+        store = self.stores[source]
+        assert store.rows_per_second is not None
+        return rows_of_clips(
             start_seconds,
             end_seconds,
             rows_per_second=store.rows_per_second,
             num_rows=store.entry(video_id).num_rows,
         )
-        (held,) = np.nonzero(ranges[:, 0] < ranges[:, 1])
-        if len(held):
-            pool = pool_max if modality == "video" else pool_mean
-            for place, row in zip(
-                held.tolist(), pool(*_read(store, video_id, ranges[held])), strict=True
-            ):
-                pooled[place] = row
-        return pooled
 
 
-def _read(
-    store: FeatureStore, video_id: str, ranges: Int64[np.ndarray, "clips 2"]
-) -> tuple[Float32[Tensor, "rows dim"], Int64[np.ndarray, "clips 2"]]:
-    """The rows of all ranges, each once, and the ranges as places among them."""
-    runs = _union(ranges)
-    counts = runs[:, 1] - runs[:, 0]
-    stops = np.cumsum(counts)
-    begin = int(runs[0, 0])
-    # One read, gaps included: a disk or a server takes longer over many than over more bytes.
-    stored = torch.from_numpy(store.read(video_id, begin, int(runs[-1, 1])))
-    rows = torch.empty(int(stops[-1]), store.dim)
-    for (first, stop), place in zip(runs.tolist(), (stops - counts).tolist(), strict=True):
-        # torch widens half precision several times faster than NumPy.
-        rows[place : place + stop - first] = stored[first - begin : stop - begin]
-    run = np.searchsorted(runs[:, 0], ranges[:, 0], side="right") - 1
-    return rows, ranges + (stops - runs[:, 1])[run][:, None]
+def _at_unit_length(rows: Float[np.ndarray, "clips dim"]) -> Float[np.ndarray, "clips dim"]:
+    """As torch's normalize has it: a row of zeros stays one."""
+    return torch.nn.functional.normalize(torch.from_numpy(rows).float(), dim=1).numpy()
 
 
-def _union(ranges: Int64[np.ndarray, "clips 2"]) -> Int64[np.ndarray, "runs 2"]:
-    """Ranges that hold what these hold, in order, none touching the next."""
-    firsts = np.sort(ranges[:, 0])
-    reached = np.maximum.accumulate(ranges[np.argsort(ranges[:, 0], kind="stable"), 1])
-    begins = np.concatenate(([True], firsts[1:] > reached[:-1]))
-    ends = np.concatenate((begins[1:], [True]))
-    return np.stack((firsts[begins], reached[ends]), axis=1)
+def word_vectors(reader: ClipReader) -> Float[Tensor, "words text_dim"]:
+    """The vectors of all words that batches have by number, mapped from the table's file.
+
+    Raises:
+        ValueError: They are not as they were written.
+    """
+    return torch.from_numpy(reader.words.checked_vectors())

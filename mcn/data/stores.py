@@ -1,11 +1,17 @@
 """Which features are used, by the names of their stores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from mcn.modality import Modality
 from mcn.store.reader import FeatureStore
 from mcn.store.snapshot import Snapshot
+
+Source = Literal["video", "audio", "text", "video-3d"]
+"""What features are read as: those of a modality, or those of motion that stand beside video's."""
+
+Stores = Mapping[Source, FeatureStore]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,23 +24,36 @@ class Features:
     """Audio features."""
     text: str = "text-word2vec"
     """Text features."""
+    video_3d: str | None = None
+    """Features of motion (3-D) that are read beside the video features: a video that lacks either
+    counts as without video. By default there are none."""
 
 
 def open_stores(
     folder: Path, features: Features, snapshot: Snapshot | None = None
-) -> dict[Modality, FeatureStore]:
-    """The stores of all modalities below a `store/` folder, as they were in a snapshot if given."""
+) -> dict[Source, FeatureStore]:
+    """The stores that are read, below a `store/` folder, as they were in a snapshot if given."""
     paths = store_folders(folder, features)
     return {
-        modality: FeatureStore(path, pinned=snapshot.labels(path) if snapshot else None)
-        for modality, path in paths.items()
+        source: FeatureStore(path, pinned=snapshot.labels(path) if snapshot else None)
+        for source, path in paths.items()
     }
 
 
-def store_folders(folder: Path, features: Features) -> dict[Modality, Path]:
-    """Where the store of each modality is."""
-    return {
+def store_folders(folder: Path, features: Features) -> dict[Source, Path]:
+    """Where each store that is read is."""
+    folders: dict[Source, Path] = {
         "video": folder / features.video,
         "audio": folder / features.audio,
         "text": folder / features.text,
     }
+    if features.video_3d is not None:
+        folders["video-3d"] = folder / features.video_3d
+    return folders
+
+
+def videos_without_motion(stores: Stores) -> list[str]:
+    """Videos with 2-D features and, where 3-D ones are read beside them, without those; sorted."""
+    if "video-3d" not in stores:
+        return []
+    return sorted(set(stores["video"].video_ids).difference(stores["video-3d"].video_ids))

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Int32
 from torch.utils.data import Dataset
 
 from mcn.data.audio_window import AudioWindow, audio_end, lose_sound_at_start
-from mcn.data.batches import Clip, ClipBatch, collate
+from mcn.data.batches import ClipBatch, Clips, clips_that_lack_all, collate
 from mcn.data.clip_reader import ClipReader
 from mcn.data.clips import grow_caption_range
 
@@ -66,8 +67,11 @@ class TrainingBatches(Dataset[ClipBatch]):
         first = index * self.sampling.batch_size
         places = self._epoch_order(epoch)[first : first + self.sampling.batch_size]
         mine = np.array_split(places, self.world_size)[self.rank]
-        clips = [clip for place in mine for clip in self._clips(self.video_ids[place], epoch)]
-        return collate(clips, self.reader.dims, max_words=self.sampling.max_words)
+        none = clips_that_lack_all(
+            0, self.reader.dims, max_words=self.sampling.max_words, form=self.reader.form
+        )
+        clips = [self._clips(self.video_ids[place], epoch) for place in mine]
+        return collate(clips or [none], self.reader.form)
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
         if self._order[0] != epoch:
@@ -75,7 +79,7 @@ class TrainingBatches(Dataset[ClipBatch]):
             self._order = (epoch, generator.permutation(len(self.video_ids)))
         return self._order[1]
 
-    def _clips(self, video_id: str, epoch: int) -> list[Clip]:
+    def _clips(self, video_id: str, epoch: int) -> Clips:
         """Clips around captions, each grown to its least length."""
         source = self.captions_of[video_id]
         spans = self.reader.stores["text"].spans(source)
@@ -88,9 +92,9 @@ class TrainingBatches(Dataset[ClipBatch]):
         ]
         return self._read(
             video_id,
-            [starts[first] for first, _ in ranges],
-            [ends[stop - 1] for _, stop in ranges],
-            self.reader.words_of_captions(source, ranges),
+            np.array([starts[first] for first, _ in ranges]),
+            np.array([ends[stop - 1] for _, stop in ranges]),
+            self.reader.caption_words(source, ranges, max_words=self.sampling.max_words),
         )
 
     def _draw(self, num_captions: int, generator: np.random.Generator) -> np.ndarray:
@@ -102,14 +106,14 @@ class TrainingBatches(Dataset[ClipBatch]):
     def _read(
         self,
         video_id: str,
-        starts: list[float],
-        ends: list[float],
-        words: list[np.ndarray | None],
-    ) -> list[Clip]:
+        starts: Float[np.ndarray, " clips"],
+        ends: Float[np.ndarray, " clips"],
+        words: Int32[np.ndarray, "clips words"],
+    ) -> Clips:
         window = self.sampling.audio_window
-        heard_until = [audio_end(*clip, window) for clip in zip(starts, ends, strict=True)]
-        clips = self.reader.read_all(video_id, starts, ends, words, audio_end_seconds=heard_until)
-        return [lose_sound_at_start(clip) for clip in clips] if window == "published" else clips
+        heard_until = audio_end(starts, ends, window)
+        clips = self.reader.read(video_id, starts, ends, words, audio_end_seconds=heard_until)
+        return lose_sound_at_start(clips) if window == "published" else clips
 
 
 def derangement(video_ids: list[str], *, seed: int) -> dict[str, str]:

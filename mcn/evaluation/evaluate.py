@@ -9,6 +9,7 @@ import yaml
 from torch import Tensor
 
 from mcn.data.captions import Captions
+from mcn.data.stores import Stores
 from mcn.evaluation.localize import StepBenchmark, localize
 from mcn.evaluation.results import (
     BenchmarkResults,
@@ -20,9 +21,7 @@ from mcn.evaluation.results import (
 )
 from mcn.evaluation.retrieval import ranks
 from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_benchmark, load_model
-from mcn.modality import Modality
 from mcn.models.mcn import Mcn
-from mcn.store.reader import FeatureStore
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
 
@@ -32,9 +31,7 @@ FOUND_PER_EXAMPLE = 5
 class BenchmarkData:
     """A benchmark's features, and the sentences of its annotation by video."""
 
-    def __init__(
-        self, title: str, stores: Mapping[Modality, FeatureStore], sentences: Mapping[str, Captions]
-    ) -> None:
+    def __init__(self, title: str, stores: Stores, sentences: Mapping[str, Captions]) -> None:
         self.title = title
         self.stores = stores
         self.sentences = sentences
@@ -96,17 +93,17 @@ def retrieve(
     """
     whole = embed_benchmark(model, data.stores, max_words=max_words, sentences=data.sentences)
     texts = [text for _, captions in sorted(data.sentences.items()) for text in captions.texts]
-    kept = torch.ones(len(whole.clips), dtype=torch.bool)
+    kept = torch.ones(len(whole.video_ids), dtype=torch.bool)
     if missing_audio == "leave-out":
         kept = whole.has["audio"]
     if not kept.any():
-        raise ValueError(f"{data.title}: none of {len(whole.clips)} clips has audio")
+        raise ValueError(f"{data.title}: none of {len(whole.video_ids)} clips has audio")
     embedded = whole.only(kept)
     similarity = {direction: embedded.similarity(direction) for direction in DIRECTIONS}
     all_ranks = {direction: ranks(scores) for direction, scores in similarity.items()}
     return BenchmarkResults(
         title=data.title,
-        num_queries=len(embedded.clips),
+        num_queries=len(embedded.video_ids),
         num_left_out=int((~kept).sum()),
         queries={
             direction: QueryRanks(
@@ -115,7 +112,7 @@ def retrieve(
             )
             for direction in DIRECTIONS
         },
-        video_ids=tuple(clip.video_id for clip in embedded.clips),
+        video_ids=tuple(embedded.video_ids),
         examples=_examples(
             [text for text, is_kept in zip(texts, kept.tolist(), strict=True) if is_kept],
             embedded,
@@ -136,18 +133,18 @@ def _examples(
 
 def _example(text: str, embedded: ClipEmbeddings, scores: Tensor, rank: int, query: int) -> Example:
     best = torch.nan_to_num(scores, nan=-torch.inf).argsort(descending=True, stable=True)
-    own = embedded.clips[query]
+    seconds = embedded.seconds.tolist()
     return Example(
         text=text,
-        video_id=own.video_id,
-        start_seconds=own.start_seconds,
-        end_seconds=own.end_seconds,
+        video_id=embedded.video_ids[query],
+        start_seconds=seconds[query][0],
+        end_seconds=seconds[query][1],
         rank=rank,
         found=tuple(
             FoundClip(
-                video_id=embedded.clips[index].video_id,
-                start_seconds=embedded.clips[index].start_seconds,
-                end_seconds=embedded.clips[index].end_seconds,
+                video_id=embedded.video_ids[index],
+                start_seconds=seconds[index][0],
+                end_seconds=seconds[index][1],
                 score=float(scores[index]),
                 is_own=index == query,
             )

@@ -7,14 +7,19 @@ import numpy as np
 from jaxtyping import Float
 
 from mcn.data.clip_reader import ClipReader
+from mcn.data.stores import Stores
 from mcn.evaluation.localization_results import CHANCE, LocalizationResults
 from mcn.evaluation.results import MissingAudio
-from mcn.evaluation.seconds import count_seconds, embed_lines, score_seconds
+from mcn.evaluation.seconds import (
+    MOST_SPECTROGRAM_FRAMES,
+    count_seconds,
+    embed_lines,
+    score_seconds,
+)
 from mcn.evaluation.step_videos import CrossTaskVideo, Measured, MiningYoutubeVideo
-from mcn.evaluation.zero_shot import DIRECTIONS
+from mcn.evaluation.zero_shot import DIRECTIONS, evaluated_form, read_words
 from mcn.modality import Modality
 from mcn.models.mcn import Mcn
-from mcn.store.reader import FeatureStore
 
 StepVideo = CrossTaskVideo | MiningYoutubeVideo
 
@@ -24,7 +29,7 @@ class StepBenchmark:
     """A benchmark's features, what its steps are called, and its videos."""
 
     title: str
-    stores: Mapping[Modality, FeatureStore]
+    stores: Stores
     num_lines: Mapping[str, int]
     """Steps of each text in the text store."""
     videos: Sequence[StepVideo]
@@ -50,7 +55,8 @@ def localize(
     Raises:
         ValueError: No video has features.
     """
-    reader = ClipReader(benchmark.stores)
+    reader = ClipReader(benchmark.stores, evaluated_form(model, MOST_SPECTROGRAM_FRAMES))
+    read_words(model, reader)
     needed: tuple[Modality, ...] = ("audio",) if missing_audio == "leave-out" else ()
     videos = [
         video
@@ -70,9 +76,7 @@ def localize(
     by_video: list[dict[str, Measured]] = []
     num_present = []
     for video in videos:
-        scores = score_seconds(
-            model, reader, video.video_id, texts[video.text_id], max_words=max_words
-        )
+        scores = score_seconds(model, reader, video.video_id, texts[video.text_id])
         num_seconds = count_seconds(reader, video.video_id)
         num_present.append(video.num_present(num_seconds))
         by_video.append(_measure(video, scores, num_seconds, temperature))

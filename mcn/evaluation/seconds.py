@@ -2,8 +2,9 @@
 
 A second is embedded as a clip: its own rows of video features, and the sound of 8 seconds around
 its middle, less at the ends of the video. The publication runs DAVEnet over each such stretch of
-sound by itself; here the rows come from one pass over the whole video, so that those at the ends
-of a stretch have heard a little of what lies beyond it.
+sound by itself, as is done here with a DAVEnet that was trained with the rest; stored rows come
+from one pass over the whole video, so that those at the ends of a stretch have heard a little of
+what lies beyond it.
 """
 
 import dataclasses
@@ -14,13 +15,16 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mcn.data.batches import Clip
+from mcn.data.batches import NO_WORD, Clips, clips_that_lack_all
 from mcn.data.clip_reader import ClipReader
 from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_clips, words_of_lines
 from mcn.modality import Modality
 from mcn.models.mcn import Mcn
 
 AUDIO_SECONDS = 8.0
+
+MOST_SPECTROGRAM_FRAMES = 1024
+"""Of such a stretch, as published."""
 
 SEEN_AND_HEARD: tuple[Modality, ...] = ("video", "audio")
 
@@ -34,48 +38,35 @@ def count_seconds(reader: ClipReader, video_id: str) -> int:
     return 0
 
 
-def read_seconds(reader: ClipReader, video_id: str) -> list[Clip]:
+def read_seconds(reader: ClipReader, video_id: str) -> Clips:
     """One clip a second, without words."""
-    begins = [float(second) for second in range(count_seconds(reader, video_id))]
-    seen = reader.read_all(video_id, begins, [begin + 1 for begin in begins], [None] * len(begins))
-    heard = reader.read_all(
-        video_id,
-        [begin + (1 - AUDIO_SECONDS) / 2 for begin in begins],
-        [begin + (1 + AUDIO_SECONDS) / 2 for begin in begins],
-        [None] * len(begins),
-    )
-    return [
-        dataclasses.replace(second, audio=around.audio)
-        for second, around in zip(seen, heard, strict=True)
-    ]
+    begins = np.arange(count_seconds(reader, video_id), dtype=np.float64)
+    silence = np.full((len(begins), 1), NO_WORD, np.int32)
+    seen = reader.read(video_id, begins, begins + 1, silence)
+    middles = begins + 0.5
+    around = middles - AUDIO_SECONDS / 2, middles + AUDIO_SECONDS / 2
+    return dataclasses.replace(seen, audio=reader.read(video_id, *around, silence).audio)
 
 
 def embed_lines(
     model: Mcn, reader: ClipReader, text_id: str, num_lines: int, *, max_words: int
 ) -> ClipEmbeddings:
     """Embed each line of a text of the store, as captions are."""
-    clips = [
-        Clip(text_id, 0.0, 0.0, video=None, audio=None, words=words)
-        for words in words_of_lines(reader, text_id, num_lines)
-    ]
-    return embed_clips(model, clips, reader.dims, max_words=max_words, modalities=("text",))
+    words = words_of_lines(reader, text_id, num_lines, max_words=max_words)
+    nothing = clips_that_lack_all(num_lines, reader.dims, max_words=max_words, form=reader.form)
+    lines = dataclasses.replace(nothing, video_id=text_id, words=words)
+    return embed_clips(model, [lines], reader.form, ("text",))
 
 
 def score_seconds(
-    model: Mcn, reader: ClipReader, video_id: str, lines: ClipEmbeddings, *, max_words: int
+    model: Mcn, reader: ClipReader, video_id: str, lines: ClipEmbeddings
 ) -> Mapping[str, Float[np.ndarray, "seconds lines"]]:
     """Sum of the products of each second with each line, by what lines are compared with.
 
     A line without a known word has no score (NaN). A way of comparing is left out where the
     video lacks one of its modalities altogether.
     """
-    seconds = embed_clips(
-        model,
-        read_seconds(reader, video_id),
-        reader.dims,
-        max_words=max_words,
-        modalities=SEEN_AND_HEARD,
-    )
+    seconds = embed_clips(model, [read_seconds(reader, video_id)], reader.form, SEEN_AND_HEARD)
     texts = lines.embeddings["text"].clone()
     texts[~lines.has["text"]] = torch.nan
     return {

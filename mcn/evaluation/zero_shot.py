@@ -1,22 +1,27 @@
 """Zero-shot retrieval of a benchmark's clips by their sentences, with one trained model."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64, Int32
 from torch import Tensor
 
-from mcn.data.batches import Clip, collate
+from mcn.data.batches import NO_WORD, ClipBatch, Clips, collate
 from mcn.data.captions import Captions
-from mcn.data.clip_reader import ClipReader
+from mcn.data.clip_form import ClipForm
+from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.stores import Stores
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Mcn, McnDims
-from mcn.store.reader import FeatureStore
 from mcn.training.checkpoint import Checkpoint
 
 CLIPS_PER_BATCH = 256
+
+MOST_SPECTROGRAM_FRAMES = 5120
+"""Of a clip that is to be found, which may last longer than those of training: as published for
+YouCook2."""
 
 DIRECTIONS: dict[str, tuple[Modality, ...]] = {
     "t2va": ("video", "audio"),
@@ -30,7 +35,9 @@ DIRECTIONS: dict[str, tuple[Modality, ...]] = {
 class ClipEmbeddings:
     """All clips of a benchmark in the joint space; rows of a missing modality are zero."""
 
-    clips: list[Clip]
+    video_ids: list[str]
+    seconds: Float64[Tensor, "clips 2"]
+    """Start and end of each clip in its video."""
     embeddings: dict[Modality, Float[Tensor, "clips dim"]]
     has: dict[Modality, Bool[Tensor, " clips"]]
 
@@ -54,7 +61,8 @@ class ClipEmbeddings:
     def only(self, kept: Bool[Tensor, " clips"]) -> "ClipEmbeddings":
         """Some of the clips, as if there were no others."""
         return ClipEmbeddings(
-            [clip for clip, is_kept in zip(self.clips, kept.tolist(), strict=True) if is_kept],
+            [id_ for id_, is_kept in zip(self.video_ids, kept.tolist(), strict=True) if is_kept],
+            self.seconds[kept],
             {modality: rows[kept] for modality, rows in self.embeddings.items()},
             {modality: there[kept] for modality, there in self.has.items()},
         )
@@ -67,14 +75,25 @@ class ClipEmbeddings:
 def load_model(checkpoint: Checkpoint) -> Mcn:
     """The model of a checkpoint, ready to embed."""
     meta = checkpoint.meta
-    model = Mcn(McnDims(**meta["dims"]), has_unit_length=meta.get("has_unit_length", True))
+    model = Mcn(
+        McnDims(**meta["dims"]),
+        has_unit_length=meta.get("has_unit_length", True),
+        form=ClipForm(**meta.get("form", {})),
+        audio_network=meta.get("audio_network"),
+    )
     model.load_state_dict(checkpoint.part("model"))
     return model.eval()
 
 
+def evaluated_form(model: Mcn, most_frames: int = MOST_SPECTROGRAM_FRAMES) -> ClipForm:
+    """The form in which a model takes clips, of which it hears more than in training."""
+    is_pooled = model.form.spectrogram_frames is None
+    return replace(model.form, spectrogram_frames=None if is_pooled else most_frames)
+
+
 def embed_benchmark(
     model: Mcn,
-    stores: Mapping[Modality, FeatureStore],
+    stores: Stores,
     *,
     max_words: int,
     sentences: Mapping[str, Captions] | None = None,
@@ -90,80 +109,91 @@ def embed_benchmark(
     Raises:
         ValueError: The text store holds other sentences than the annotation.
     """
-    reader = ClipReader(stores)
-    clips = _clips_of_store(reader) if sentences is None else _clips_of(sentences, reader)
-    return embed_clips(model, clips, reader.dims, max_words=max_words)
+    reader = ClipReader(stores, evaluated_form(model))
+    read_words(model, reader)
+    lines = _sentences_of_store(reader) if sentences is None else sentences
+    clips = [_clips_of(video_id, lines[video_id], reader, max_words) for video_id in sorted(lines)]
+    return embed_clips(model, clips, reader.form)
+
+
+def read_words(model: Mcn, reader: ClipReader) -> None:
+    """Let the model know the words of a benchmark's text store."""
+    device = next(model.parameters()).device
+    model.know_words(word_vectors(reader).to(device))
 
 
 @torch.inference_mode()
 def embed_clips(
     model: Mcn,
-    clips: list[Clip],
-    dims: dict[Modality, int],
-    *,
-    max_words: int,
+    videos: Sequence[Clips],
+    form: ClipForm,
     modalities: tuple[Modality, ...] = MODALITIES,
 ) -> ClipEmbeddings:
-    """Embed what clips have of some modalities, batch by batch."""
+    """Embed what clips of some videos have of some modalities, in the form they were read in."""
     device = next(model.parameters()).device
     embeddings: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
     has: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
-    for first in range(0, len(clips), CLIPS_PER_BATCH):
-        part = clips[first : first + CLIPS_PER_BATCH]
-        batch = collate(part, dims, max_words=max_words).to(device)
-        for modality, encoded in model(batch, modalities).items():
+    for batch in _batches(videos, form):
+        for modality, encoded in model(batch.to(device), modalities).items():
             present = batch.has[modality]
-            embeddings[modality].append((encoded.embeddings * present[:, None]).cpu())
-            has[modality].append(present.cpu())
+            embeddings[modality].append(encoded.embeddings.cpu() * present[:, None])
+            has[modality].append(present)
     return ClipEmbeddings(
-        clips,
+        [video_id for clips in videos for video_id in [clips.video_id] * len(clips)],
+        torch.from_numpy(np.concatenate([clips.seconds for clips in videos])),
         {modality: torch.cat(parts) for modality, parts in embeddings.items()},
         {modality: torch.cat(parts) for modality, parts in has.items()},
     )
 
 
-def _clips_of_store(reader: ClipReader) -> list[Clip]:
-    """One clip a sentence, in the order of video ids and of the sentences of each."""
+def _batches(videos: Sequence[Clips], form: ClipForm) -> Iterator[ClipBatch]:
+    """Of videos together as long as they have few clips, and of parts of those that have many."""
+    group: list[Clips] = []
+    for number, clips in enumerate(videos, start=1):
+        group.append(clips)
+        if sum(map(len, group)) >= CLIPS_PER_BATCH or number == len(videos):
+            batch = collate(group, form)
+            for first in range(0, len(batch), CLIPS_PER_BATCH):
+                yield batch[first : first + CLIPS_PER_BATCH]
+            group = []
+
+
+def _sentences_of_store(reader: ClipReader) -> dict[str, Captions]:
+    """The sentences of each video, as far as the store knows them: without their texts."""
     text = reader.stores["text"]
-    return [
-        reader.read(
-            video_id,
-            float(span["start_seconds"]),
-            float(span["end_seconds"]),
-            reader.caption_words(video_id, index, index + 1),
-        )
-        for video_id in sorted(text.video_ids)
-        for index, span in enumerate(text.spans(video_id))
-    ]
+    spans = {video_id: text.spans(video_id) for video_id in text.video_ids}
+    return {
+        video_id: Captions(own["start_seconds"], own["end_seconds"], [""] * len(own))
+        for video_id, own in spans.items()
+    }
 
 
-def _clips_of(sentences: Mapping[str, Captions], reader: ClipReader) -> list[Clip]:
-    """The same of an annotation, those sentences included of which no word is known."""
-    return [
-        clip
-        for video_id, captions in sorted(sentences.items())
-        for clip in reader.read_all(
-            video_id,
-            [float(second) for second in captions.start_seconds],
-            [float(second) for second in captions.end_seconds],
-            words_of_lines(reader, video_id, len(captions)),
-        )
-    ]
+def _clips_of(video_id: str, sentences: Captions, reader: ClipReader, max_words: int) -> Clips:
+    """One clip a sentence, those included of which no word is known."""
+    return reader.read(
+        video_id,
+        np.asarray(sentences.start_seconds, np.float64),
+        np.asarray(sentences.end_seconds, np.float64),
+        words_of_lines(reader, video_id, len(sentences), max_words=max_words),
+    )
 
 
-def words_of_lines(reader: ClipReader, text_id: str, num_lines: int) -> list[np.ndarray | None]:
-    """Word vectors of each line of a text in the store; None where none of its words is known.
+def words_of_lines(
+    reader: ClipReader, text_id: str, num_lines: int, *, max_words: int
+) -> Int32[np.ndarray, "lines max_words"]:
+    """The words of each line of a text in the store.
 
     Raises:
         ValueError: The store has another number of lines, or does not have the text yet.
     """
     text = reader.stores["text"]
     if text_id in dict(text.failures()):  # none of its words is known
-        return [None] * num_lines
+        return np.full((num_lines, max_words), NO_WORD, np.int32)
     found = len(text.spans(text_id)) if text_id in text else 0
     if found != num_lines:
         raise ValueError(
             f"{text.folder} has {found} sentences of {text_id}, and the annotation {num_lines}: "
             "jobs/extract.py makes those of new videos; remove shards made of another annotation"
         )
-    return [reader.caption_words(text_id, line, line + 1) for line in range(num_lines)]
+    lines = [(line, line + 1) for line in range(num_lines)]
+    return reader.caption_words(text_id, lines, max_words=max_words)

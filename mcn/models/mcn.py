@@ -8,7 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mcn.data.batches import ClipBatch
+from mcn.data.clip_form import DEFAULT_FORM, ClipForm
 from mcn.modality import MODALITIES, Modality
+from mcn.models.audio_encoder import AudioNetwork, SpectrogramEncoder
 from mcn.models.gated import GatedEmbeddingUnit, SentenceMaxPool
 from mcn.models.standardize import Standardize
 
@@ -19,6 +21,7 @@ class McnDims:
 
     video: int
     audio: int
+    """Of the rows of a DAVEnet, whether they were stored or it is trained."""
     text: int
     embedding: int
     reconstruction: int
@@ -61,16 +64,26 @@ class AudioEncoder(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Word vectors max-pooled to a sentence, then gated."""
+    """Word vectors max-pooled to a sentence, then gated.
+
+    The vectors belong to the data and not to the model: they are neither parameter nor buffer, so
+    that no checkpoint holds them and no rank sends them to another.
+    """
+
+    vectors: Tensor | None
 
     def __init__(self, dims: McnDims) -> None:
         super().__init__()
+        self.vectors = None
         self.standardize = Standardize(dims.text)
         self.pool = SentenceMaxPool(dims.text, dims.embedding)
         self.gated = GatedEmbeddingUnit(dims.embedding, dims.embedding)
 
     def forward(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
-        sentence = self.pool(self.standardize(batch.words), batch.is_word)
+        if self.vectors is None:
+            raise RuntimeError("the model knows no words: give it their vectors (know_words)")
+        words = F.embedding(batch.words, self.vectors).float()
+        sentence = self.pool(self.standardize(words), batch.is_word)
         return self.gated(sentence), sentence
 
 
@@ -78,7 +91,13 @@ class Mcn(nn.Module):
     """Encoders and decoders of all modalities; a stage uses those it names."""
 
     def __init__(
-        self, dims: McnDims, *, has_unit_length: bool = True, target_learns: bool = False
+        self,
+        dims: McnDims,
+        *,
+        has_unit_length: bool = True,
+        target_learns: bool = False,
+        form: ClipForm = DEFAULT_FORM,
+        audio_network: AudioNetwork | None = None,
     ) -> None:
         """By default with what is right; the publication has both the other way round.
 
@@ -87,13 +106,22 @@ class Mcn(nn.Module):
             has_unit_length: Whether embeddings are brought to unit length.
             target_learns: Whether the reconstruction error moves its target too, which then
                 learns to be small.
+            form: What it takes of clips.
+            audio_network: The DAVEnet that it trains on spectrograms, if it takes those.
         """
         super().__init__()
         self.dims = dims
         self.has_unit_length = has_unit_length
         self.target_learns = target_learns
+        self.form = form
+        self.audio_network = audio_network
+        audio: nn.Module
+        if audio_network is None:
+            audio = AudioEncoder(dims)
+        else:
+            audio = SpectrogramEncoder(audio_network, form, embedding_dim=dims.embedding)
         self.encoders = nn.ModuleDict(
-            {"video": VideoEncoder(dims), "audio": AudioEncoder(dims), "text": TextEncoder(dims)}
+            {"video": VideoEncoder(dims), "audio": audio, "text": TextEncoder(dims)}
         )
         # What is brought back is what the gated unit saw: features, or the pooled sentence.
         targets = {"video": dims.video, "audio": dims.audio, "text": dims.embedding}
@@ -114,6 +142,10 @@ class Mcn(nn.Module):
         """Embeddings of all clips, those that lack the modality included: mask them by `has`."""
         return {modality: self._encode(modality, batch) for modality in modalities}
 
+    def know_words(self, vectors: Float[Tensor, "words text_dim"]) -> None:
+        """Read the words of later batches as the rows of this table, on the model's device."""
+        cast(TextEncoder, self.encoders["text"]).vectors = vectors
+
     def train_only(self, modalities: tuple[Modality, ...]) -> None:
         """Let these modalities learn; all others stay as they are, batch norms included."""
         for modality in MODALITIES:
@@ -121,8 +153,10 @@ class Mcn(nn.Module):
                 part.requires_grad_(modality in modalities)
                 part.train(modality in modalities)
 
-    def standardizer(self, modality: Modality) -> Standardize:
-        return cast(Standardize, self.encoders[modality].get_submodule("standardize"))
+    def standardizers(self) -> dict[Modality, Standardize]:
+        """By modality; spectrograms have none, since batch norms see to their scale."""
+        found = {m: getattr(self.encoders[m], "standardize", None) for m in MODALITIES}
+        return {m: one for m, one in found.items() if isinstance(one, Standardize)}
 
     def _encode(self, modality: Modality, batch: ClipBatch) -> Encoded:
         projected, target = self.encoders[modality](batch)

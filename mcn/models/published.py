@@ -13,12 +13,11 @@ HowTo100M's. What this project trains is `mcn.models.mcn`.
 Video features are the 2-D and 3-D features of a clip side by side, each half of unit length.
 """
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mcn.models.davenet import ROW_DIM, ResDavenet
+from mcn.models.davenet import ROW_DIM, ResDavenet, mean_of_rows
 from mcn.models.gated import GatedEmbeddingUnit, SentenceMaxPool
 
 
@@ -93,8 +92,7 @@ class _AudioVideoSpace(nn.Module):
             return rows.mean(dim=2)
         frames_per_row = round(log_mel.shape[2] / rows.shape[2])
         num_rows = (num_frames // frames_per_row).clamp(1, rows.shape[2])
-        is_sound = torch.arange(rows.shape[2], device=rows.device) < num_rows[:, None]
-        return (rows * is_sound[:, None]).sum(dim=2) / num_rows[:, None]
+        return mean_of_rows(rows, num_rows)
 
     def project_audio(self, pooled: Float[Tensor, "clips 1024"]) -> Float[Tensor, "clips dim"]:
         embeddings: Tensor = self.DAVEnet_projection(self.GU_audio(pooled))

@@ -10,7 +10,7 @@ import yaml
 
 from mcn.data.benchmark_folder import benchmark_folders
 from mcn.data.ledger import read_ledger
-from mcn.data.stores import Features, open_stores
+from mcn.data.stores import Features, open_stores, videos_without_motion
 from mcn.report.content import SkippedVideo
 from mcn.root import Root
 from mcn.store.reader import FeatureStore
@@ -59,12 +59,24 @@ def _skipped(place: Root, features: Features) -> list[SkippedVideo]:
         for outcome in read_ledger(place.ledger / "resize").values()
         if outcome.status == "failed"
     ]
+    stores = open_stores(place.store, features)
     extract = [
         SkippedVideo(video_id=video_id, step=store.folder.name, reason=reason, detail="")
-        for store in open_stores(place.store, features).values()
+        for store in stores.values()
         for video_id, reason in store.failures()
     ]
-    return sorted(resize + extract, key=lambda skipped: (skipped.step, skipped.video_id))
+    without_motion = [
+        SkippedVideo(
+            video_id=video_id,
+            step=stores["video"].folder.name,
+            reason="no-3d",
+            detail=f"not in {stores['video-3d'].folder.name}: counts as without video",
+        )
+        for video_id in videos_without_motion(stores)
+    ]
+    return sorted(
+        resize + extract + without_motion, key=lambda skipped: (skipped.step, skipped.video_id)
+    )
 
 
 def _weights(store: FeatureStore) -> str:

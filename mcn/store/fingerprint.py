@@ -7,8 +7,11 @@ threads are provenance: recorded with every video, free to differ.
 import json
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from typing import Any
 
-from mcn.store.layout import canonical_json
+import numpy as np
+
+from mcn.store.layout import ROW_DTYPES, RowType, canonical_json
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,21 @@ class Fingerprint:
     """Row t covers [t, t + 1) / rows_per_second; None where spans say what a row covers."""
     recipe: dict[str, str | int | float]
     """All else that decides a row: resize rule, crop, version of the code, ..."""
+    row_type: RowType = "float16"
+    """Features are float16; the numbers of words in a table (word_table.py) int32."""
+
+    @property
+    def row_dtype(self) -> "np.dtype[Any]":
+        """Of a number of a row, in memory as in the file."""
+        return ROW_DTYPES[self.row_type]
 
     def to_json(self) -> str:
         """The same text for equal fingerprints."""
         rate = None if self.rows_per_second is None else float(self.rows_per_second)
-        return canonical_json(asdict(self) | {"rows_per_second": rate})
+        fields = asdict(self) | {"rows_per_second": rate}
+        if self.row_type == "float16":
+            del fields["row_type"]  # the text that it was before there was another type
+        return canonical_json(fields)
 
     @classmethod
     def from_json(cls, text: str) -> "Fingerprint":

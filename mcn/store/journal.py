@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mcn.store.checksum import crc32c
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.frames import Frame, encode_frame, find_frame, is_intact
-from mcn.store.layout import FEATURE_DTYPE, FORMAT_VERSION
+from mcn.store.layout import FORMAT_VERSION
 from mcn.store.plan import ShardPlan
 from mcn.store.rawio import fsync_folder, read_at, write_at
 from mcn.store.record import SPAN, Record
@@ -59,6 +59,7 @@ class Journal:
         self.dropped_bytes = 0
         """What was cut off behind the last whole record."""
         self._dim = plan.fingerprint.dim
+        self._row_dtype = plan.fingerprint.row_dtype
         self._file = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+")
         _open.add(self._file)
         try:
@@ -92,9 +93,9 @@ class Journal:
         data_offset = self._end - sum(part.nbytes for part in data)
         self.entries[record.video_id] = Entry(**meta, data_offset=data_offset)
 
-    def features(self, entry: Entry) -> NDArray[np.float16]:
+    def features(self, entry: Entry) -> NDArray[Any]:
         """The features of one record."""
-        features = np.empty((entry.num_rows, self._dim), FEATURE_DTYPE)
+        features = np.empty((entry.num_rows, self._dim), self._row_dtype)
         spans_bytes = (entry.num_spans or 0) * SPAN.itemsize
         read_at(self._file.fileno(), features, entry.data_offset + spans_bytes)
         return features

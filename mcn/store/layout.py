@@ -3,7 +3,8 @@
 A sealed shard `00042.h5` is plain HDF5, written with the default libver:
 
     user block            the label (label.py): where the arrays lie, and checksums
-    features[rows, dim]   float16, contiguous; the rows of all videos in planned order
+    features[rows, dim]   float16, contiguous; the rows of all videos in planned order; of text
+                          int32, the numbers of words (word_table.py)
     index[videos]         fields of `index_dtype`: an entry for every planned video, done or failed
     spans[captions]       fields of SPAN (record.py); only where rows come at no fixed rate
     attributes            format_version, fingerprint (JSON) and fingerprint_digest,
@@ -17,7 +18,7 @@ suffixes that readers pass over.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -30,6 +31,11 @@ SEALED_SUFFIX = ".h5"
 LEASE_SUFFIX = ".lease"
 
 FEATURE_DTYPE = np.dtype("<f2")
+
+RowType = Literal["float16", "int32"]
+
+ROW_DTYPES: dict[RowType, "np.dtype[Any]"] = {"float16": FEATURE_DTYPE, "int32": np.dtype("<i4")}
+"""What a number of a row is, by its name in the fingerprint."""
 
 
 def index_dtype(*, id_bytes: int, reason_bytes: int) -> "np.dtype[Any]":

@@ -15,7 +15,6 @@ from mcn.store.fingerprint import Fingerprint
 from mcn.store.journal import Entry, Journal
 from mcn.store.label import LABEL_BYTES, Label, Range, description_crc32c
 from mcn.store.layout import (
-    FEATURE_DTYPE,
     FORMAT_VERSION,
     canonical_json,
     index_dtype,
@@ -78,7 +77,8 @@ def _describe(
         reserved.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         reserved.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         shape = (int(index["num_rows"].sum()), fingerprint.dim)
-        file.create_dataset("features", shape, FEATURE_DTYPE, dcpl=reserved, track_times=False)
+        dtype = fingerprint.row_dtype
+        file.create_dataset("features", shape, dtype, dcpl=reserved, track_times=False)
         ranges = file_ranges(file)
     return Label(
         fingerprint_digest=fingerprint.digest(),
@@ -92,7 +92,7 @@ def _describe(
     )
 
 
-def _write(file: int, memory: int, label: Label, features: Iterable[NDArray[np.float16]]) -> None:
+def _write(file: int, memory: int, label: Label, features: Iterable[NDArray[Any]]) -> None:
     """Brings together label, rows and the rest that HDF5 wrote to memory; on disk then."""
     start, stop = label.features
     write_at(file, os.pread(memory, start, 0), 0)

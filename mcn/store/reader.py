@@ -5,7 +5,7 @@ any number of threads and processes. HDF5 is asked for the fingerprint only.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from mcn.store.construction import newest_journals
 from mcn.store.descriptors import Descriptors
 from mcn.store.fingerprint import Fingerprint
-from mcn.store.layout import FEATURE_DTYPE
 from mcn.store.rawio import read_at
 from mcn.store.record import SPAN
 from mcn.store.shard import SealedShard, open_shard, shard_paths
@@ -41,8 +40,8 @@ class FeatureStore:
 
         Args:
             folder: A modality of the store, `store/video-resnet152`.
-            mixed: Take shards of different extractors, weights or recipes together; width and
-                rate of the rows must be equal all the same.
+            mixed: Take shards of different extractors, weights or recipes together; width, rate
+                and type of the rows must be equal all the same, and what numbers of words mean.
             pinned: Open just these shards, as they were in a snapshot.
 
         Raises:
@@ -56,7 +55,8 @@ class FeatureStore:
         """The fingerprints of all shards, each once; more than one only where mixed."""
         self.dim = self.fingerprints[0].dim
         self.rows_per_second = self.fingerprints[0].rows_per_second
-        self._row_bytes = self.dim * FEATURE_DTYPE.itemsize
+        self._row_dtype = self.fingerprints[0].row_dtype
+        self._row_bytes = self.dim * self._row_dtype.itemsize
         self._paths = [shard.path for shard in shards]
         self._descriptors = Descriptors(shards)
         sizes = [len(shard.index) for shard in shards]
@@ -98,9 +98,20 @@ class FeatureStore:
         return VideoEntry(path, self._num_rows[at], float(self._completeness[at]))
 
     def read(
-        self, video_id: str, first_row: int = 0, stop_row: int | None = None
-    ) -> NDArray[np.float16]:
+        self,
+        video_id: str,
+        first_row: int = 0,
+        stop_row: int | None = None,
+        *,
+        empty: Callable[[tuple[int, ...], "np.dtype[Any]"], NDArray[Any]] = np.empty,
+    ) -> NDArray[Any]:
         """Rows [first_row, stop_row) of a video as (rows, dim); all of them by default.
+
+        Args:
+            video_id: The video.
+            first_row: Begin of the rows.
+            stop_row: Their end; by default that of the video.
+            empty: Gives the array of a shape and type that they are read into.
 
         Raises:
             KeyError: If the store has no features of the video.
@@ -113,7 +124,7 @@ class FeatureStore:
             raise ValueError(
                 f"video {video_id!r} has rows [0, {num_rows}), not [{first_row}, {stop})"
             )
-        rows = np.empty((stop - first_row, self.dim), FEATURE_DTYPE)
+        rows = empty((stop - first_row, self.dim), self._row_dtype)
         self._fill(rows, self._shard[at], self._offset[at] + first_row * self._row_bytes)
         return rows
 
@@ -181,7 +192,7 @@ def _fingerprints(shards: Sequence[SealedShard], *, mixed: bool) -> list[Fingerp
     fingerprints = [shard.fingerprint() for shard in first_with.values()]
     one = fingerprints[0]
     for shard, other in zip(first_with.values(), fingerprints, strict=True):
-        fits = (other.dim, other.rows_per_second) == (one.dim, one.rows_per_second)
+        fits = _meaning(other) == _meaning(one)
         if other is not one and not (mixed and fits):
             way_out = "mixed=True reads both" if fits else "they cannot be read together"
             raise ValueError(
@@ -189,6 +200,12 @@ def _fingerprints(shards: Sequence[SealedShard], *, mixed: bool) -> list[Fingerp
                 f"({one.differences(other)}); {way_out}"
             )
     return fingerprints
+
+
+def _meaning(fingerprint: Fingerprint) -> tuple[object, ...]:
+    """What must be equal in rows that are read together: numbers of words have one table."""
+    table = fingerprint.weights_sha256 if fingerprint.row_type == "int32" else ""
+    return fingerprint.dim, fingerprint.rows_per_second, fingerprint.row_type, table
 
 
 def _integers(*parts: NDArray[Any]) -> "array[int]":

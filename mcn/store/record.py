@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcn.store.fingerprint import Fingerprint
-from mcn.store.layout import FEATURE_DTYPE, is_storable
+from mcn.store.layout import is_storable
 
 SPAN = np.dtype([("start_seconds", "<f8"), ("end_seconds", "<f8"), ("num_rows", "<i4")])
 """A stretch of a video that has rows of its own, such as a caption with one row a word."""
@@ -31,7 +31,7 @@ class Record:
     completeness: float
     """How much of the file could be read, 1 for all of it."""
     features: NDArray[Any]
-    """float16 [rows, dim], all finite; no rows where it failed."""
+    """[rows, dim] of the fingerprint's type, all finite; no rows where it failed."""
     spans: NDArray[Any] | None = None
     """SPAN [captions], or None at a fixed rate."""
 
@@ -45,8 +45,8 @@ def check_record(record: Record, fingerprint: Fingerprint) -> None:
 
 def _first_problem(record: Record, fingerprint: Fingerprint) -> str | None:
     features = record.features
-    if features.dtype != FEATURE_DTYPE:
-        return f"features are {features.dtype}, the store holds float16"
+    if features.dtype != fingerprint.row_dtype:
+        return f"features are {features.dtype}, the store holds {fingerprint.row_type}"
     if features.ndim != 2 or features.shape[1] != fingerprint.dim:
         return f"features have shape {features.shape}, not (rows, {fingerprint.dim})"
     if not all_finite(features):
@@ -88,7 +88,12 @@ def _problem_of_spans(record: Record, fingerprint: Fingerprint) -> str | None:
     return None
 
 
-def all_finite(features: NDArray[np.float16]) -> bool:
-    """Whether no value is NaN or infinite: an exponent of ones, ten times faster than isfinite."""
+def all_finite(features: NDArray[Any]) -> bool:
+    """Whether no value is NaN or infinite, which integers never are.
+
+    Of float16 an exponent of ones, ten times faster than isfinite.
+    """
+    if features.dtype.kind == "i":
+        return True
     exponent = np.uint16(0x7C00)
     return not ((np.ascontiguousarray(features).view(np.uint16) & exponent) == exponent).any()

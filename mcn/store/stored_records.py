@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mcn.store.checksum import crc32c
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.label import Label
-from mcn.store.layout import FEATURE_DTYPE
 from mcn.store.rawio import read_at
 from mcn.store.record import SPAN, Record, check_record
 from mcn.store.shard import SealedShard
@@ -74,9 +73,9 @@ def all_records(shard: Description) -> Iterator[StoredRecord]:
 def _record(
     descriptor: int, shard: Description, entry: Any, spans: NDArray[Any] | None
 ) -> Record | None:
-    dim = shard.fingerprint.dim
-    features = np.empty((int(entry["num_rows"]), dim), FEATURE_DTYPE)
-    first_byte = shard.label.features[0] + int(entry["first_row"]) * dim * FEATURE_DTYPE.itemsize
+    dim, dtype = shard.fingerprint.dim, shard.fingerprint.row_dtype
+    features = np.empty((int(entry["num_rows"]), dim), dtype)
+    first_byte = shard.label.features[0] + int(entry["first_row"]) * dim * dtype.itemsize
     try:
         if features.size:
             read_at(descriptor, features, first_byte)

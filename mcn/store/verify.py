@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcn.store.checksum import crc32c
-from mcn.store.layout import FEATURE_DTYPE, starts
+from mcn.store.layout import starts
 from mcn.store.pack import file_ranges
 from mcn.store.rawio import read_at
 from mcn.store.record import SPAN, STATUSES, all_finite
@@ -41,7 +41,7 @@ def _problems_of_description(shard: SealedShard) -> Iterator[str]:
     with h5py.File(shard.path, "r", locking=False) as file:
         features, spans = file["features"], file["spans"][()] if "spans" in file else None
         ranges, digest = file_ranges(file), file.attrs["fingerprint_digest"]
-        if features.dtype != FEATURE_DTYPE or features.chunks:
+        if features.dtype != fingerprint.row_dtype or features.chunks:
             yield f"features are {features.dtype}, or not contiguous"
         if features.shape != (int(shard.index["num_rows"].sum()), fingerprint.dim):
             yield (
@@ -93,9 +93,10 @@ def _problems_of_spans(index: NDArray[Any], spans: NDArray[Any]) -> Iterator[str
 
 
 def _problems_of_features(shard: SealedShard) -> Iterator[str]:
-    dim = shard.fingerprint().dim
-    row_bytes = dim * FEATURE_DTYPE.itemsize
-    buffer = np.empty((max(1, _PIECE_BYTES // row_bytes), dim), FEATURE_DTYPE)
+    fingerprint = shard.fingerprint()
+    dtype, dim = fingerprint.row_dtype, fingerprint.dim
+    row_bytes = dim * dtype.itemsize
+    buffer = np.empty((max(1, _PIECE_BYTES // row_bytes), dim), dtype)
     with shard.path.open("rb") as file:
         for entry in shard.index:
             checksum, is_finite = 0, True

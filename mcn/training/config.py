@@ -5,10 +5,20 @@ from typing import Any, Literal
 
 from mcn.clustering.engines import EngineName
 from mcn.data.audio_window import AudioWindow
+from mcn.data.clip_form import AudioPadding, ClipForm, VideoScale
 from mcn.data.training_batches import ClipDraws
 from mcn.objectives import Stage
 
 OnNonfinite = Literal["stop", "skip"]
+
+AT_LEAST_ONE = (
+    "batch_size",
+    "clips_per_video",
+    "stage1_epochs",
+    "audio_frames",
+    "clusters",
+    "queue_size",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +60,22 @@ class TrainConfig:
     audio_window: AudioWindow = "clip"
     """What is heard of a clip: clip is all of it, like video and text; first-10s cuts it off after
     ten seconds; published moreover takes the sound from clips that begin with their file."""
+    audio_encoder: Literal["pooled", "davenet", "resdavenet"] = "pooled"
+    """What makes of sound what is gated: pooled takes the mean of stored features; a DAVEnet, of
+    2018 or the residual one that MCN has, is trained on log-mel spectrograms (--audio
+    audio-logmel)."""
+    audio_weights: str = "random"
+    """What a DAVEnet that is trained starts from: random, by the seed; or a published checkpoint
+    of it, or of a model that holds it."""
+    audio_frames: int = 1000
+    """The most frames of 10 ms that such a DAVEnet hears of a clip, from its start; published is
+    1000."""
+    audio_padding: AudioPadding = "silence"
+    """What follows sound that is shorter: silence, which counts in no mean and no batch norm; or
+    the loudest noise, which counts in both, as published."""
+    video_scale: VideoScale = "as-stored"
+    """Whether the pooled features of a clip are taken as they are, or 2-D and 3-D ones are each
+    brought to unit length, as published."""
     similarity: Literal["cosine", "product"] = "cosine"
     """How embeddings are compared: at unit length, or as they are, as published."""
     temperature: float = 0.1
@@ -89,7 +115,7 @@ class TrainConfig:
     clustering, weights and optimiser are fp32 with both."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "clips_per_video", "stage1_epochs", "clusters", "queue_size"):
+        for name in AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)} and must be at least 1")
         if self.queue_size < self.clusters:
@@ -99,12 +125,26 @@ class TrainConfig:
             )
         if self.temperature <= 0:
             raise ValueError(f"temperature is {self.temperature} and must be positive")
+        if self.audio_encoder == "pooled" and self.audio_weights != "random":
+            raise ValueError(
+                f"--audio-weights {self.audio_weights}: no DAVEnet is trained that could start "
+                "from them; give --audio-encoder resdavenet or davenet too"
+            )
 
     @property
     def name(self) -> str:
         """The run's folder name, unless another is given."""
         control = "" if self.control == "none" else f"-{self.control}"
         return f"{self.stage.name}-seed{self.seed}{control}"
+
+    @property
+    def form(self) -> ClipForm:
+        """What the model takes of clips."""
+        return ClipForm(
+            video=self.video_scale,
+            spectrogram_frames=None if self.audio_encoder == "pooled" else self.audio_frames,
+            audio_padding=self.audio_padding,
+        )
 
     @property
     def epochs(self) -> tuple[int, ...]:
@@ -139,14 +179,18 @@ class Runtime:
 # features, DAVEnet trained online).
 PAPER: dict[str, Any] = {"embedding_dim": 6144}
 
-# What the publication's code does, defects included, as far as stored features can tell: 50 times
-# each reconstruction term is a weight of 150 over thirds. For comparison, never for use.
-# Command: python jobs/train.py --preset published --stage AVT --gpus 4
+# What the publication's code does, defects included: 50 times each reconstruction term is a weight
+# of 150 over thirds. For comparison, never for use. On stored features of DAVEnet without the last
+# three flags.
+# Command: python jobs/train.py --preset published --stage AVT --gpus 4 --audio-encoder resdavenet
+#              --audio audio-logmel --video-3d NAME
 # Wall time: that of `paper`.  Result: not measured on the whole corpus.
 PUBLISHED: dict[str, Any] = {
     **PAPER,
     "clip_draws": "repeated",
     "audio_window": "published",
+    "audio_padding": "published",
+    "video_scale": "unit-length",
     "similarity": "product",
     "temperature": 1.0,
     "overlapping_clips": "negatives",

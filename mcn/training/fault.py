@@ -116,11 +116,7 @@ def _in_weights(model: nn.Module, batch: ClipBatch) -> list[Fault]:
 
 
 def _in_features(batch: ClipBatch) -> list[Fault]:
-    features: dict[Modality, Tensor] = {
-        "video": batch.video,
-        "audio": batch.audio,
-        "text": batch.words,
-    }
+    features: dict[Modality, Tensor] = {"video": batch.video, "audio": batch.audio}
     return _in_rows("features", "", features, batch)
 
 

@@ -1,7 +1,8 @@
 """Trains the stages of a run one after the other, from wherever it was left."""
 
+import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -11,17 +12,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mcn.data.batches import ClipBatch
-from mcn.data.clip_reader import ClipReader
+from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.stores import Stores
 from mcn.data.training_batches import Sampling, TrainingBatches
-from mcn.modality import MODALITIES, Modality
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
-from mcn.store.reader import FeatureStore
 from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mcn.training.config import Runtime, TrainConfig
 from mcn.training.distributed import any_rank, process_group, rank, world_size
 from mcn.training.guard import Guard
-from mcn.training.model import new_model
+from mcn.training.model import load_davenet, new_model
 from mcn.training.run_folder import MetricsLog, RunFolder
 from mcn.training.stage import StageTrainer
 from mcn.training.statistics import set_input_statistics
@@ -30,7 +30,7 @@ from mcn.training.statistics import set_input_statistics
 def train(
     config: TrainConfig,
     runtime: Runtime,
-    stores: Mapping[Modality, FeatureStore],
+    stores: Stores,
     run: RunFolder,
     *,
     progress_file: Path | None = None,
@@ -45,14 +45,16 @@ def train(
         FloatingPointError: A loss or gradient is not finite, and the run is not to skip it.
         ValueError: The run's folder holds another run.
     """
-    fingerprints = {modality: stores[modality].fingerprint.digest() for modality in MODALITIES}
+    fingerprints = {str(source): store.fingerprint.digest() for source, store in stores.items()}
+    if config.audio_weights != "random":
+        fingerprints["audio-weights"] = _sha256(Path(config.audio_weights))
     run.check(config, fingerprints)
     if run.final.exists():
         return
     with process_group(_device_type(runtime)) as device, stop_on_signal() as stop:
         if rank() == 0:
             run.claim(config, fingerprints)
-        reader = ClipReader(stores)
+        reader = ClipReader(stores, config.form)
         loop = _Loop(config, runtime, reader, run, device, stop)
         is_complete = loop.carry_on(progress_file)
     if not is_complete:
@@ -60,6 +62,14 @@ def train(
             f"{run.path.name}: asked to stop, saved at step {loop.step} of {loop.num_steps}; "
             "the same command carries on"
         )
+
+
+def _sha256(weights: Path) -> str:
+    """What a run started from is part of what it is, as its features are."""
+    if not weights.is_file():
+        raise FileNotFoundError(f"--audio-weights {weights}: there is no such file")
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _device_type(runtime: Runtime) -> Literal["cuda", "cpu"]:
@@ -151,8 +161,12 @@ class _Loop:
         return True
 
     def _restore_model(self, saved: Checkpoint | None) -> None:
-        self.model = new_model(self.config, self.batches.reader.dims).to(self.device)
+        reader = self.batches.reader
+        self.model = new_model(self.config, reader.dims).to(self.device)
+        self.model.know_words(word_vectors(reader).to(self.device))
         if saved is None:
+            if self.config.audio_weights != "random":
+                load_davenet(self.model, Path(self.config.audio_weights))
             num_batches = self.config.statistics_batches
             set_input_statistics(self.model, self.batches, num_batches=num_batches)
             return
@@ -197,5 +211,7 @@ class _Loop:
             "skipped_in_a_row": guard.skipped_in_a_row,
             "dims": asdict(self.model.dims),
             "has_unit_length": self.model.has_unit_length,
+            "form": asdict(self.model.form),
+            "audio_network": self.model.audio_network,
         }
         save_checkpoint(self.run.last, Checkpoint(tensors, meta))

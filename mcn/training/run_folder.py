@@ -11,7 +11,6 @@ from typing import Any
 import yaml
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from mcn.modality import Modality
 from mcn.root import REPOSITORY
 from mcn.training.config import TrainConfig
 from mcn.training.run_paths import RunPaths
@@ -21,12 +20,12 @@ from mcn.training.stage import StepResult
 class RunFolder(RunPaths):
     """The folder of one run, and what it is."""
 
-    def check(self, config: TrainConfig, data: dict[Modality, str]) -> None:
+    def check(self, config: TrainConfig, data: dict[str, str]) -> None:
         """Make sure that no other run lives in this folder.
 
         Args:
             config: What is trained.
-            data: Fingerprint of each store that it is trained on.
+            data: Fingerprint of each store that it is trained on, and of weights it starts from.
 
         Raises:
             ValueError: Another run does; the message says what differs.
@@ -35,10 +34,10 @@ class RunFolder(RunPaths):
             return
         begun = yaml.safe_load(self.config.read_text())
         differing = [
-            f"{part}.{name}: {begun[part].get(name)!r} there, {value!r} asked for"
+            f"{part}.{name}: {begun[part].get(name)!r} there, {values.get(name)!r} asked for"
             for part, values in _identity(config, data).items()
-            for name, value in values.items()
-            if begun[part].get(name) != value
+            for name in values | begun[part]
+            if begun[part].get(name) != values.get(name)
         ]
         if differing:
             raise ValueError(
@@ -46,7 +45,7 @@ class RunFolder(RunPaths):
                 "give this one its own --run NAME, or remove that folder"
             )
 
-    def claim(self, config: TrainConfig, data: dict[Modality, str]) -> None:
+    def claim(self, config: TrainConfig, data: dict[str, str]) -> None:
         """Write down what this run is, with the commit of the code that began it."""
         if self.config.exists():
             return
@@ -106,10 +105,10 @@ def replace_text(path: Path, text: str) -> None:
     aside.replace(path)
 
 
-def _identity(config: TrainConfig, data: dict[Modality, str]) -> dict[str, dict[str, Any]]:
+def _identity(config: TrainConfig, data: dict[str, str]) -> dict[str, dict[str, Any]]:
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     plain = {k: v.name if isinstance(v, Enum) else v for k, v in values.items()}
-    return {"train": plain, "data": {str(modality): digest for modality, digest in data.items()}}
+    return {"train": plain, "data": data}
 
 
 def git_commit() -> str:

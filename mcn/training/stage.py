@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from mcn.data.batches import Clip, ClipBatch, collate
+from mcn.data.batches import ClipBatch, clips_that_lack_all, collate
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Encoded, Mcn
 from mcn.objectives import Clusters, Objective, fuse, mcn_terms, overlapping_clips
@@ -63,6 +64,13 @@ class StageTrainer:
             has_unit_length=model.has_unit_length,
         )
         self.clustered = objective.modalities if config.clustered == "all" else objective.clustered
+        # What a forward pass itself moves, and a step that is left out must not.
+        self.moving = [
+            buffer
+            for module in model.modules()
+            if isinstance(module, _BatchNorm) and module.training
+            for buffer in module.buffers()
+        ]
         self.encode: nn.Module = model
         if world_size() > 1:
             self.encode = DistributedDataParallel(model)
@@ -83,12 +91,14 @@ class StageTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         batch = batch.to(self.device)
+        moving = self._copy_of_moving()
         local = self._encode(self.encode, batch)
         encoded, has = self._gather(local, batch)
         clusters = self._cluster(encoded, has)
         overlapping = self._overlapping(batch)
         terms = self._terms(encoded, has, clusters, overlapping)
         if not terms:
+            self._put_back(moving)
             return self._nothing_to_learn(batch, lr)
         loss = torch.stack([*self._weighted(terms).values(), *self._idle(local, terms)]).sum()
         self.optimizer.zero_grad()
@@ -98,7 +108,9 @@ class StageTrainer:
         if is_sound:
             self.optimizer.step()
             return StepResult(lr, values[0], measured, num_kept_out, fault=None)
+        self._put_back(moving)
         fault = self._find_fault(batch, has, clusters, overlapping)
+        self._put_back(moving)
         return StepResult(lr, values[0], measured, num_kept_out, fault)
 
     def _settle_buckets(self) -> None:
@@ -108,12 +120,21 @@ class StageTrainer:
         step, a run that was resumed would have other last bits than one left alone.
         """
         dims = self.model.dims
-        clip = Clip("", 0.0, 1.0, video=None, audio=None, words=None)
         feature_dims = {m: int(getattr(dims, m)) for m in MODALITIES}
-        nothing = collate([clip], feature_dims, max_words=1).to(self.device)
+        lacking = clips_that_lack_all(1, feature_dims, max_words=1, form=self.model.form)
+        nothing = collate([lacking], self.model.form).to(self.device)
+        moving = self._copy_of_moving()
         local = self.encode(nothing, self.objective.modalities)
         torch.stack([part.sum() for encoded in local.values() for part in encoded]).sum().backward()
         self.optimizer.zero_grad()
+        self._put_back(moving)
+
+    def _copy_of_moving(self) -> list[Tensor]:
+        return [buffer.clone() for buffer in self.moving]
+
+    def _put_back(self, moving: list[Tensor]) -> None:
+        for buffer, value in zip(self.moving, moving, strict=True):
+            buffer.copy_(value)
 
     def state(self) -> dict[str, Tensor]:
         """All that this stage adds to the model's weights."""

@@ -6,11 +6,13 @@ layouts without being held in memory.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcn.store.fingerprint import Fingerprint
+from mcn.store.layout import RowType
 from mcn.store.record import SPAN, Record
 from mcn.store.writer import ShardWriter
 
@@ -36,14 +38,15 @@ def caption_spans(num_captions: int, *, seconds_per_caption: float, words: int) 
 def write_store(
     folder: Path,
     video_ids: Sequence[str],
-    rows_of: Callable[[str], Rows],
+    rows_of: Callable[[str], NDArray[Any]],
     *,
     rows_per_second: float | None,
     spans: Spans | None = None,
 ) -> Path:
     """One sealed shard with the rows of all videos; text has the same spans for every video."""
     dim = rows_of(video_ids[0]).shape[1]
-    fingerprint = Fingerprint("made-up", "0" * 64, dim, rows_per_second, {"version": 1})
+    row_type: RowType = "int32" if rows_per_second is None else "float16"
+    fingerprint = Fingerprint("made-up", "0" * 64, dim, rows_per_second, {"version": 1}, row_type)
     with ShardWriter(
         folder / "00000.h5", video_ids=video_ids, fingerprint=fingerprint, provenance={}
     ) as writer:

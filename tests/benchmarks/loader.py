@@ -1,8 +1,9 @@
 """Clips per second of the training loader, beside one file a video and modality.
 
 All peers draw the same clips and collate them with our code. They open the files of a video once
-for all of its clips, as the publication does, and pool clip by clip with NumPy; one has our
-pooling, and differs in nothing but the files. Every process has one thread.
+for all of its clips, pool clip by clip with NumPy, and look up the vectors of words in memory, as
+the publication does; one has our pooling and our words, and differs in nothing but the files. Every
+process has one thread.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +17,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from mcn.data.clip_reader import ClipReader
-from mcn.data.stores import open_stores
+from mcn.data.stores import Source, open_stores
 from mcn.data.training_batches import TrainingBatches
-from mcn.modality import MODALITIES, Modality
 from mcn.objectives import Stage
 from mcn.store.reader import FeatureStore
 from mcn.training.config import TrainConfig
 from tests.benchmarks.feature_files import Rows
 from tests.benchmarks.npy_reader import (
+    NpyBatches,
     NpyReader,
     load_widened,
     load_zipped,
@@ -65,7 +66,9 @@ class NpyStore(FeatureStore):
         self.video_id = ""
         self.rows: Rows = np.empty(0, np.float16)
 
-    def read(self, video_id: str, first_row: int = 0, stop_row: int | None = None) -> Rows:
+    def read(
+        self, video_id: str, first_row: int = 0, stop_row: int | None = None, **how: object
+    ) -> Rows:
         if video_id != self.video_id:
             self.video_id, self.rows = video_id, np.load(npy_path(self.folder, video_id))
         return self.rows[first_row:stop_row]
@@ -130,26 +133,30 @@ def _exhaust(batches: Iterable[object]) -> None:
 def _loaders(folder: Path, config: TrainConfig) -> dict[str, TrainingBatches]:
     """Loaders of the same batches by where the rows are, ours first."""
     stores = open_stores(folder, FEATURES)
-    for store in stores.values():
+    for store in (stores["video"], stores["audio"]):
         for video_id in store.video_ids:
             rows, path = store.read(video_id), npy_path(store.folder, video_id)
             np.save(path, rows)
             np.savez(path.with_suffix(".npz"), features=rows)
-    npy: dict[Modality, FeatureStore] = {m: NpyStore(stores[m].folder) for m in MODALITIES}
-    readers = {
-        "TrainingBatches": ClipReader(stores),
-        ".npy, our pooling": ClipReader(npy),
-        ".npy, NumPy clip by clip": NpyReader(stores, load_widened),
-        ".npy as memory map, NumPy": NpyReader(stores, map_to_memory),
-        ".npz as MCN opens it, NumPy": NpyReader(stores, load_zipped),
+    npy: dict[Source, FeatureStore] = {
+        "video": NpyStore(stores["video"].folder),
+        "audio": NpyStore(stores["audio"].folder),
+        "text": stores["text"],
     }
-    return {name: TrainingBatches(reader, sampling(config)) for name, reader in readers.items()}
+    draws = sampling(config)
+    return {
+        "TrainingBatches": TrainingBatches(ClipReader(stores), draws),
+        ".npy, our pooling": TrainingBatches(ClipReader(npy), draws),
+        ".npy, NumPy clip by clip": NpyBatches(NpyReader(stores, load_widened), draws),
+        ".npy as memory map, NumPy": NpyBatches(NpyReader(stores, map_to_memory), draws),
+        ".npz as MCN opens it, NumPy": NpyBatches(NpyReader(stores, load_zipped), draws),
+    }
 
 
 def _check_all_read_the_same(loaders: list[TrainingBatches]) -> int:
     """Number of clips in the first batch of them all."""
     ours, *others = (loader[0] for loader in loaders)
     for other in others:
-        assert ours.video.equal(other.video) and ours.words.float().equal(other.words.float())
+        assert ours.video.equal(other.video) and ours.words.equal(other.words)
         torch.testing.assert_close(ours.audio, other.audio)
     return len(ours)

@@ -1,15 +1,18 @@
 """Clips from one file a video and modality, pooled as one would write it down: clip by clip."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
 
-from mcn.data.batches import Clip
-from mcn.data.clip_reader import ClipReader
-from mcn.modality import Modality
-from mcn.store.reader import FeatureStore
+from mcn.data.batches import ClipBatch, ClipRows
+from mcn.data.clip_reader import ClipReader, Seconds
+from mcn.data.stores import Source, Stores
+from mcn.data.training_batches import Sampling, TrainingBatches
 from tests.benchmarks.feature_files import Rows
 
 Load = Callable[[Path], NDArray[np.floating]]
@@ -43,54 +46,41 @@ def npy_path(folder: Path, video_id: str) -> Path:
 class NpyReader(ClipReader):
     """Opens the files of a video once, for all of its clips, as the publication does."""
 
-    def __init__(self, stores: Mapping[Modality, FeatureStore], load: Load) -> None:
+    def __init__(self, stores: Stores, load: Load) -> None:
         super().__init__(stores)
         self.load = load
 
-    def read_all(
-        self,
-        video_id: str,
-        start_seconds: Sequence[float],
-        end_seconds: Sequence[float],
-        words: Sequence[np.ndarray | None],
-        *,
-        audio_end_seconds: Sequence[float] | None = None,
-    ) -> list[Clip]:
-        video, audio = self._open("video", video_id), self._open("audio", video_id)
-        clips = []
-        for start, end, spoken in zip(start_seconds, end_seconds, words, strict=True):
-            seen, heard = (
-                self._cut("video", video, start, end),
-                self._cut("audio", audio, start, end),
-            )
-            clips.append(
-                Clip(
-                    video_id,
-                    start,
-                    end,
-                    seen.max(axis=0) if len(seen) else None,
-                    heard.mean(axis=0) if len(heard) else None,
-                    spoken,
-                )
-            )
-        return clips
-
-    def words_of_captions(
-        self, video_id: str, ranges: Sequence[tuple[int, int]]
-    ) -> list[np.ndarray | None]:
-        ends = [0, *np.cumsum(self.stores["text"].spans(video_id)["num_rows"]).tolist()]
-        rows = self._open("text", video_id)
-        return [
-            rows[ends[first] : ends[stop]].astype(np.float32, copy=False) for first, stop in ranges
-        ]
-
-    def _open(self, modality: Modality, video_id: str) -> NDArray[np.floating]:
-        return self.load(npy_path(self.stores[modality].folder, video_id))
-
-    def _cut(
-        self, modality: Modality, rows: NDArray[np.floating], start: float, end: float
-    ) -> NDArray[np.float32]:
-        rate = self.stores[modality].rows_per_second
+    def _pooled(
+        self, source: Source, video_id: str, start_seconds: Seconds, end_seconds: Seconds
+    ) -> ClipRows:
+        rows = self.load(npy_path(self.stores[source].folder, video_id))
+        rate = self.stores[source].rows_per_second
         assert rate is not None
-        cut = rows[int(start * rate) : int(np.ceil(end * rate))]
-        return cut.astype(np.float32, copy=False)
+        pooled = []
+        for start, end in zip(start_seconds, end_seconds, strict=True):
+            cut = rows[int(start * rate) : int(np.ceil(end * rate))].astype(np.float32, copy=False)
+            pooled.append(cut.max(axis=0) if source == "video" else cut.mean(axis=0))
+        return ClipRows(np.stack(pooled), np.ones(len(pooled), bool))
+
+
+class NpyBatches(TrainingBatches):
+    """Batches that have the vectors of their words too: the publication looks them up here."""
+
+    def __init__(self, reader: NpyReader, sampling: Sampling) -> None:
+        super().__init__(reader, sampling)
+        self.vectors = reader.words.vectors().astype(np.float32)
+
+    def __getitem__(self, step: int) -> ClipBatch:
+        batch = super().__getitem__(step)
+        self.looked_up = self._look_up(batch)
+        return batch
+
+    def _look_up(self, batch: ClipBatch) -> Float[Tensor, "clips words dim"]:
+        """Clip by clip, filled up with zeros."""
+        clips = []
+        for numbers, is_word in zip(batch.words.numpy(), batch.is_word.numpy(), strict=True):
+            words = np.zeros((len(numbers), self.vectors.shape[1]), np.float32)
+            spoken = self.vectors[numbers[is_word]]
+            words[: len(spoken)] = spoken
+            clips.append(torch.from_numpy(words))
+        return torch.stack(clips)

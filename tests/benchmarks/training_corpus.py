@@ -2,23 +2,29 @@
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mcn.data.stores import Features
 from mcn.data.training_batches import Sampling
+from mcn.store.word_table import write_word_table
 from mcn.training.config import TrainConfig
-from tests.benchmarks.feature_files import Rows, caption_spans, random_rows, write_store
+from tests.benchmarks.feature_files import caption_spans, random_rows, write_store
 
 FEATURES = Features()
 VIDEO_SECONDS = 270
 """The mean of HowTo100M."""
 SECONDS_PER_CAPTION = 3.5
 WORDS_PER_CAPTION = 8
+WORDS = 50_000
+"""Different ones."""
 
 
 def write_training_stores(folder: Path, *, num_videos: int) -> None:
     """Stores of all modalities, of videos that are narrated from beginning to end."""
     ids = [f"video{number:05d}" for number in range(num_videos)]
 
-    def made_up(num_rows: int, dim: int) -> dict[str, Rows]:
+    def made_up(num_rows: int, dim: int) -> dict[str, NDArray[np.float16]]:
         return {id_: random_rows(number, num_rows, dim) for number, id_ in enumerate(ids)}
 
     video = made_up(VIDEO_SECONDS, 2048)
@@ -31,7 +37,15 @@ def write_training_stores(folder: Path, *, num_videos: int) -> None:
         seconds_per_caption=SECONDS_PER_CAPTION,
         words=WORDS_PER_CAPTION,
     )
-    text = made_up(int(captions["num_rows"].sum()), 300)
+    write_word_table(
+        folder, [f"word{n}" for n in range(WORDS)], random_rows(0, WORDS, 300), "0" * 64
+    )
+    text = {
+        id_: np.random.default_rng(number).integers(
+            WORDS, size=(int(captions["num_rows"].sum()), 1), dtype=np.int32
+        )
+        for number, id_ in enumerate(ids)
+    }
     write_store(folder / FEATURES.text, ids, text.__getitem__, rows_per_second=None, spans=captions)
 
 

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import torch
 import torch.nn.functional as F
 
-from mcn.data.clip_reader import ClipReader
+from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
 from mcn.models.mcn import Mcn, McnDims
@@ -71,7 +71,9 @@ def _profile_steps(
         reconstruction=config.reconstruction_dim,
     )
     (objective,) = config.stage.value
-    trainer = StageTrainer(config, objective, Mcn(dims), num_steps=1000)
+    model = Mcn(dims)
+    model.know_words(word_vectors(batches.reader))
+    trainer = StageTrainer(config, objective, model, num_steps=1000)
     _profile(trainer, batches, 0)  # warms up, and gives first centroids
     clusterer = trainer.clusterer
     clusterer.queue.push(F.normalize(torch.randn_like(clusterer.queue.rows), dim=1))

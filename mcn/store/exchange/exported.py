@@ -3,6 +3,7 @@
     export.json    fingerprint of all, and the layout; there before anything else
     00042.jsonl    shard 42 has been exported: its label's checksum, and a line for each record
     <name>.npy     in layout npy, features of a video; <name>.spans.npy for text
+    words/         of a text store, the table that its numbers of words refer to
     00042.tar      in layout webdataset, all videos of the shard that are done
 
 A name is the id, with what file systems or WebDataset would misread (/, dots, blanks) as %2F.
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
+
+from numpy.typing import NDArray
 
 from mcn.store.aside import PART_SUFFIX, written_aside
 from mcn.store.checksum import crc32c
@@ -127,23 +130,32 @@ def import_exported_shard(path: Path, export: ExportFolder, shard: Path) -> None
             try:
                 record = _record(line, export)
             except UnusableFileError as unusable:
-                record = failed_record(line["video_id"], str(unusable), export.fingerprint.dim)
+                record = failed_record(line["video_id"], str(unusable), export.fingerprint)
             writer.append(record, line["provenance"])
         writer.seal()
 
 
 def _record(line: dict[str, Any], export: ExportFolder) -> Record:
-    video_id, dim = line["video_id"], export.fingerprint.dim
+    video_id, fingerprint = line["video_id"], export.fingerprint
     if line["status"] == "failed":
-        record = failed_record(video_id, line["reason"], dim)
+        record = failed_record(video_id, line["reason"], fingerprint)
         return Record(video_id, "failed", line["reason"], line["completeness"], record.features)
     path = export.path / f"{array_name(video_id)}.npy"
     spans_path = path.with_suffix(".spans.npy")
     if not (path.is_file() and (line["spans_crc32c"] is None or spans_path.is_file())):
         raise UnusableFileError("missing")
-    features = read_rows(path, dim=dim)
+    features = _features(path, fingerprint)
     spans = None if line["spans_crc32c"] is None else read_array(spans_path, SPAN)
     found = crc32c(features), None if spans is None else crc32c(spans)
     if found != (line["features_crc32c"], line["spans_crc32c"]):
         raise UnusableFileError("changed-since-export")
     return Record(video_id, "done", "", line["completeness"], features, spans)
+
+
+def _features(path: Path, fingerprint: Fingerprint) -> NDArray[Any]:
+    if fingerprint.row_type == "float16":
+        return read_rows(path, dim=fingerprint.dim)
+    numbers = read_array(path, fingerprint.row_dtype)
+    if numbers.ndim != 2 or numbers.shape[1] != fingerprint.dim:
+        raise UnusableFileError("wrong-shape")
+    return numbers

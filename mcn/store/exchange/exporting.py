@@ -18,6 +18,7 @@ from mcn.store.layout import canonical_json, lease_folder
 from mcn.store.lease import acquire
 from mcn.store.shard import SealedShard, open_shard, shard_paths
 from mcn.store.stored_records import Description, StoredRecord, all_records
+from mcn.store.word_table import WordTable, copy_word_table
 
 TAR_SUFFIX = ".tar"
 
@@ -36,6 +37,8 @@ def export_store(store: Path, folder: Path, layout: Layout, *, is_shown: bool = 
     folder.mkdir(parents=True, exist_ok=True)
     with acquire(lease_folder(folder / "export"), Holder.here()) as lease:
         export.begin()
+        if export.fingerprint.row_type == "int32":
+            copy_word_table(WordTable.below(store.parent, export.fingerprint), folder)
         _remove_what_left(export, {shard.path.stem for shard in shards})
         total = sum(len(shard.index) for shard in shards)
         with Progress("export", total=total, unit="videos", is_shown=is_shown) as progress:

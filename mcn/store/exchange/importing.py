@@ -80,12 +80,13 @@ def _record(video_id: str, arrays: ArrayFolder, array_format: ArrayFormat) -> Re
             is_transposed=array_format.is_transposed,
         )
     except UnusableFileError as unusable:
-        return failed_record(video_id, str(unusable), array_format.dim)
+        return failed_record(video_id, str(unusable), array_format.fingerprint)
     if not len(rows):
-        return failed_record(video_id, "no-rows", array_format.dim)
+        return failed_record(video_id, "no-rows", array_format.fingerprint)
     return Record(video_id, "done", "", 1.0, rows)
 
 
-def failed_record(video_id: str, reason: str, dim: int) -> Record:
+def failed_record(video_id: str, reason: str, fingerprint: Fingerprint) -> Record:
     """The record of a video without usable features."""
-    return Record(video_id, "failed", reason, 0.0, np.zeros((0, dim), np.float16))
+    no_rows = np.zeros((0, fingerprint.dim), fingerprint.row_dtype)
+    return Record(video_id, "failed", reason, 0.0, no_rows)
