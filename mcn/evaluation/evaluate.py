@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -20,8 +21,8 @@ from mcn.evaluation.results import (
     RunResults,
 )
 from mcn.evaluation.retrieval import ranks
-from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_benchmark, load_model
-from mcn.models.mcn import Mcn
+from mcn.evaluation.zero_shot import ClipEmbeddings, comparable, embed_benchmark, load_model
+from mcn.models.trained import Model
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
 
@@ -55,6 +56,7 @@ def evaluate_run(
     model = load_model(load_checkpoint(run.final))
     return RunResults(
         run=run.path.name,
+        model=_model_name(config),
         stage=config["stage"],
         seed=config["seed"],
         control=config["control"],
@@ -77,6 +79,12 @@ def evaluate_run(
     )
 
 
+def _model_name(config: Mapping[str, Any]) -> str:
+    """As `TrainConfig.model_name`; runs of before say nothing of it."""
+    model: str = config.get("model", "mcn")
+    return model if model == "mcn" else f"{model}-{config['space']}"
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
@@ -84,7 +92,7 @@ def file_sha256(path: Path) -> str:
 
 
 def retrieve(
-    model: Mcn, data: BenchmarkData, *, max_words: int, missing_audio: MissingAudio
+    model: Model, data: BenchmarkData, *, max_words: int, missing_audio: MissingAudio
 ) -> BenchmarkResults:
     """Ranks of all sentences' own clips, in every way of comparing.
 
@@ -99,7 +107,8 @@ def retrieve(
     if not kept.any():
         raise ValueError(f"{data.title}: none of {len(whole.video_ids)} clips has audio")
     embedded = whole.only(kept)
-    similarity = {direction: embedded.similarity(direction) for direction in DIRECTIONS}
+    similarity = {direction: embedded.similarity(direction) for direction in comparable(model)}
+    shown = next(iter(similarity))
     all_ranks = {direction: ranks(scores) for direction, scores in similarity.items()}
     return BenchmarkResults(
         title=data.title,
@@ -110,14 +119,14 @@ def retrieve(
                 ranks=tuple(all_ranks[direction].tolist()),
                 num_missing=embedded.num_missing(direction),
             )
-            for direction in DIRECTIONS
+            for direction in similarity
         },
         video_ids=tuple(embedded.video_ids),
         examples=_examples(
             [text for text, is_kept in zip(texts, kept.tolist(), strict=True) if is_kept],
             embedded,
-            similarity["t2va"],
-            all_ranks["t2va"],
+            similarity[shown],
+            all_ranks[shown],
         ),
     )
 

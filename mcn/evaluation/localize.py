@@ -17,9 +17,9 @@ from mcn.evaluation.seconds import (
     score_seconds,
 )
 from mcn.evaluation.step_videos import CrossTaskVideo, Measured, MiningYoutubeVideo
-from mcn.evaluation.zero_shot import DIRECTIONS, evaluated_form, read_words
+from mcn.evaluation.zero_shot import comparable, evaluated_form, read_words
 from mcn.modality import Modality
-from mcn.models.mcn import Mcn
+from mcn.models.trained import Model
 
 StepVideo = CrossTaskVideo | MiningYoutubeVideo
 
@@ -36,7 +36,7 @@ class StepBenchmark:
 
 
 def localize(
-    model: Mcn,
+    model: Model,
     benchmark: StepBenchmark,
     *,
     max_words: int,
@@ -73,6 +73,7 @@ def localize(
         text_id: embed_lines(model, reader, text_id, num_lines, max_words=max_words)
         for text_id, num_lines in benchmark.num_lines.items()
     }
+    directions = comparable(model)
     by_video: list[dict[str, Measured]] = []
     num_present = []
     for video in videos:
@@ -83,14 +84,14 @@ def localize(
     return LocalizationResults(
         title=benchmark.title,
         num_without_features=len(benchmark.videos) - len(videos),
-        num_missing={key: sum(key not in measured for measured in by_video) for key in DIRECTIONS},
+        num_missing={key: sum(key not in measured for measured in by_video) for key in directions},
         video_ids=tuple(video.video_id for video in videos),
         tasks=tuple(video.task for video in videos),
         num_present=tuple(num_present),
         measured={
             measure: {
                 key: tuple(_value(measured, key, measure) for measured in by_video)
-                for key in (*DIRECTIONS, CHANCE)
+                for key in (*directions, CHANCE)
             }
             for measure in by_video[0][CHANCE]
         },

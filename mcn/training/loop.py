@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +14,7 @@ from mcn.data.batches import ClipBatch
 from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.stores import Stores
 from mcn.data.training_batches import Sampling, TrainingBatches
+from mcn.models.mcn import Mcn
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
 from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -104,6 +104,7 @@ class _Loop:
             shuffled_captions=config.control == "shuffled-captions",
             clip_draws=config.clip_draws,
             audio_window=config.audio_window,
+            candidates=config.candidates,
         )
         self.batches = TrainingBatches(reader, sampling, rank=rank(), world_size=world_size())
         self.stage_lengths = [n * self.batches.steps_per_epoch for n in config.epochs]
@@ -143,7 +144,7 @@ class _Loop:
                 length = self.stage_lengths[index]
                 trainer = StageTrainer(self.config, objective, self.model, num_steps=length)
                 if saved is not None and saved.meta["stage"] == index:
-                    trainer.load_state(saved.part("optimizer"), saved.part("clustering"))
+                    trainer.load_state(saved)
                 while self.step < stage_end:
                     batch = next(batches)
                     result = trainer.step(batch, self.step - stage_start)
@@ -165,7 +166,7 @@ class _Loop:
         self.model = new_model(self.config, reader.dims).to(self.device)
         self.model.know_words(word_vectors(reader).to(self.device))
         if saved is None:
-            if self.config.audio_weights != "random":
+            if isinstance(self.model, Mcn) and self.config.audio_weights != "random":
                 load_davenet(self.model, Path(self.config.audio_weights))
             num_batches = self.config.statistics_batches
             set_input_statistics(self.model, self.batches, num_batches=num_batches)
@@ -209,9 +210,6 @@ class _Loop:
             "step": self.step,
             "stage": stage,
             "skipped_in_a_row": guard.skipped_in_a_row,
-            "dims": asdict(self.model.dims),
-            "has_unit_length": self.model.has_unit_length,
-            "form": asdict(self.model.form),
-            "audio_network": self.model.audio_network,
+            **self.model.described,
         }
         save_checkpoint(self.run.last, Checkpoint(tensors, meta))
