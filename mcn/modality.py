@@ -1,6 +1,6 @@
 """The three inputs, the order in which everything lists them, and the spaces they meet in."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 Modality = Literal["video", "audio", "text"]
 
@@ -11,5 +11,7 @@ Place = tuple[Modality, Space]
 
 MmvSpace = Literal["fac", "shared", "disjoint"]
 """How MMV arranges its spaces."""
+
+MMV_SPACES: tuple[MmvSpace, ...] = get_args(MmvSpace)
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio", "text")

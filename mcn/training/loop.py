@@ -14,7 +14,6 @@ from mcn.data.batches import ClipBatch
 from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.stores import Stores
 from mcn.data.training_batches import Sampling, TrainingBatches
-from mcn.models.mcn import Mcn
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
 from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -166,7 +165,7 @@ class _Loop:
         self.model = new_model(self.config, reader.dims).to(self.device)
         self.model.know_words(word_vectors(reader).to(self.device))
         if saved is None:
-            if isinstance(self.model, Mcn) and self.config.audio_weights != "random":
+            if self.config.audio_weights != "random":
                 load_davenet(self.model, Path(self.config.audio_weights))
             num_batches = self.config.statistics_batches
             set_input_statistics(self.model, self.batches, num_batches=num_batches)

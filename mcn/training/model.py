@@ -39,13 +39,13 @@ def new_model(config: TrainConfig, feature_dims: dict[Modality, int]) -> Model:
     )
 
 
-def load_davenet(model: Mcn, path: Path) -> None:
+def load_davenet(model: Model, path: Path) -> None:
     """Have the model's DAVEnet start from a published checkpoint of it, or of what holds it.
 
     Raises:
         ValueError: The file holds none, or the other one.
     """
-    audio = model.encoders["audio"]
+    audio = model.get_submodule("encoders.audio")
     assert isinstance(audio, SpectrogramEncoder)
     published = load_published(path)
     davenet = getattr(published, "DAVEnet", published)
