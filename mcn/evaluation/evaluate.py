@@ -21,7 +21,18 @@ from mcn.evaluation.results import (
     RunResults,
 )
 from mcn.evaluation.retrieval import ranks
-from mcn.evaluation.zero_shot import ClipEmbeddings, comparable, embed_benchmark, load_model
+from mcn.evaluation.zero_shot import (
+    BY_SOUND,
+    DIRECTIONS,
+    ClipEmbeddings,
+    comparable,
+    embed_clips,
+    evaluated_form,
+    load_model,
+    read_benchmark,
+    sound_space,
+    text_space,
+)
 from mcn.models.trained import Model
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
@@ -99,16 +110,25 @@ def retrieve(
     Raises:
         ValueError: Clips without audio are left out, and no clip is left.
     """
-    whole = embed_benchmark(model, data.stores, max_words=max_words, sentences=data.sentences)
+    clips = read_benchmark(model, data.stores, max_words=max_words, sentences=data.sentences)
+    own_space, other_space = text_space(model), sound_space(model)
+    form = evaluated_form(model)
+    whole = embed_clips(model, clips, form, space=own_space)
+    heard = (
+        whole if other_space == own_space else embed_clips(model, clips, form, space=other_space)
+    )
     texts = [text for _, captions in sorted(data.sentences.items()) for text in captions.texts]
     kept = torch.ones(len(whole.video_ids), dtype=torch.bool)
     if missing_audio == "leave-out":
-        kept = whole.has["audio"]
+        kept = heard.has["audio"]
     if not kept.any():
         raise ValueError(f"{data.title}: none of {len(whole.video_ids)} clips has audio")
     embedded = whole.only(kept)
     similarity = {direction: embedded.similarity(direction) for direction in comparable(model)}
     shown = next(iter(similarity))
+    missing = {direction: embedded.num_missing(DIRECTIONS[direction]) for direction in similarity}
+    similarity[BY_SOUND] = heard.only(kept).compared("video", ("audio",))
+    missing[BY_SOUND] = heard.only(kept).num_missing(("audio",))
     all_ranks = {direction: ranks(scores) for direction, scores in similarity.items()}
     return BenchmarkResults(
         title=data.title,
@@ -117,7 +137,7 @@ def retrieve(
         queries={
             direction: QueryRanks(
                 ranks=tuple(all_ranks[direction].tolist()),
-                num_missing=embedded.num_missing(direction),
+                num_missing=missing[direction],
             )
             for direction in similarity
         },

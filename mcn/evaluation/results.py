@@ -60,7 +60,8 @@ class BenchmarkResults:
     """Clips without audio that were left out: neither asked for nor found."""
     queries: Mapping[str, QueryRanks]
     """By what sentences are compared with: `t2va` video and audio, `t2v`, `t2a`; without those
-    that the model's spaces do not allow."""
+    that the model's spaces do not allow. `v2a` is the picture of each clip compared with the sound
+    of all, without sentences."""
     video_ids: tuple[str, ...]
     """The video of each clip."""
     examples: tuple[Example, ...]

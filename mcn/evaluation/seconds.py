@@ -73,10 +73,9 @@ def score_seconds(
     A line without a known word has no score (NaN). A way of comparing is left out where the
     video lacks one of its modalities altogether, or the space of the lines does.
     """
-    space = text_space(model)
-    there = tuple(m for m in SEEN_AND_HEARD if m in model.spaces[space])
     clips = [read_seconds(reader, video_id)]
-    seconds = embed_clips(model, clips, reader.form, there, space=space)
+    space = text_space(model)
+    seconds = embed_clips(model, clips, reader.form, SEEN_AND_HEARD, space=space)
     texts = lines.embeddings["text"].clone()
     texts[~lines.has["text"]] = torch.nan
     return {

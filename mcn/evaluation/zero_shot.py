@@ -13,7 +13,7 @@ from mcn.data.captions import Captions
 from mcn.data.clip_form import ClipForm
 from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.stores import Stores
-from mcn.modality import Modality, Space
+from mcn.modality import MODALITIES, Modality, Space
 from mcn.models.trained import Model, described_model
 from mcn.training.checkpoint import Checkpoint
 
@@ -29,6 +29,10 @@ DIRECTIONS: dict[str, tuple[Modality, ...]] = {
     "t2a": ("audio",),
 }
 """What a sentence is compared with, under the field's names."""
+
+
+BY_SOUND = "v2a"
+"""What is seen of a clip, compared with what is heard of all."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,9 @@ class ClipEmbeddings:
         scores[~self.has[query]] = torch.nan
         return scores
 
-    def num_missing(self, direction: str) -> int:
+    def num_missing(self, parts: tuple[Modality, ...]) -> int:
         """Clips that cannot be found since they lack a modality compared with."""
-        return int(self._lack(DIRECTIONS[direction]).sum())
+        return int(self._lack(parts).sum())
 
     def only(self, kept: Bool[Tensor, " clips"]) -> "ClipEmbeddings":
         """Some of the clips, as if there were no others."""
@@ -93,6 +97,11 @@ def load_model(checkpoint: Checkpoint) -> Model:
 def text_space(model: Model) -> Space:
     """The space in which sentences are compared."""
     return next(space for space, together in model.spaces.items() if "text" in together)
+
+
+def sound_space(model: Model) -> Space:
+    """The space in which sound is compared with what is seen; the finer one of two."""
+    return [space for space, together in model.spaces.items() if "audio" in together][-1]
 
 
 def comparable(model: Model) -> tuple[str, ...]:
@@ -127,12 +136,22 @@ def embed_benchmark(
     Raises:
         ValueError: The text store holds other sentences than the annotation.
     """
+    clips = read_benchmark(model, stores, max_words=max_words, sentences=sentences)
+    return embed_clips(model, clips, evaluated_form(model), space=space or text_space(model))
+
+
+def read_benchmark(
+    model: Model,
+    stores: Stores,
+    *,
+    max_words: int,
+    sentences: Mapping[str, Captions] | None = None,
+) -> list[Clips]:
+    """The clips that `embed_benchmark` embeds; the model knows their words afterwards."""
     reader = ClipReader(stores, evaluated_form(model))
     read_words(model, reader)
     lines = _sentences_of_store(reader) if sentences is None else sentences
-    clips = [_clips_of(video_id, lines[video_id], reader, max_words) for video_id in sorted(lines)]
-    own_space = text_space(model) if space is None else space
-    return embed_clips(model, clips, reader.form, model.spaces[own_space], space=own_space)
+    return [_clips_of(video_id, lines[video_id], reader, max_words) for video_id in sorted(lines)]
 
 
 def read_words(model: Model, reader: ClipReader) -> None:
@@ -146,24 +165,25 @@ def embed_clips(
     model: Model,
     videos: Sequence[Clips],
     form: ClipForm,
-    modalities: tuple[Modality, ...],
+    modalities: tuple[Modality, ...] = MODALITIES,
     *,
     space: Space,
 ) -> ClipEmbeddings:
-    """Embed what clips of some videos have of some modalities, in the form they were read in.
+    """Embed what clips of some videos have of some modalities, as far as the space has them.
 
     Args:
         model: A trained model.
         videos: The clips, video by video.
         form: In which they were read.
-        modalities: That the space has.
+        modalities: That are wanted.
         space: Of the model.
     """
+    there = tuple(modality for modality in modalities if modality in model.spaces[space])
     device = next(model.parameters()).device
-    embeddings: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
-    has: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
+    embeddings: dict[Modality, list[Tensor]] = {modality: [] for modality in there}
+    has: dict[Modality, list[Tensor]] = {modality: [] for modality in there}
     for batch in _batches(videos, form):
-        for modality, rows in model.embed(batch.to(device), modalities, space).items():
+        for modality, rows in model.embed(batch.to(device), there, space).items():
             present = batch.has[modality]
             embeddings[modality].append(rows.cpu() * present[:, None])
             has[modality].append(present)

@@ -10,6 +10,9 @@ from mcn.report.orders import ORDERS, label_of
 DIRECTIONS = {"t2va": "video + audio", "t2v": "video alone", "t2a": "audio alone"}
 """What sentences are compared with."""
 
+BY_SOUND = {"v2a": "the sound of clips, by their picture"}
+"""What is compared without sentences."""
+
 NOT_COMPARABLE = "in no space with text"
 """Said of a way of comparing that a model's spaces do not allow."""
 
@@ -115,7 +118,7 @@ class Row:
 
     @property
     def compared_with(self) -> str:
-        compared = DIRECTIONS.get(self.direction, self.direction)
+        compared = {**DIRECTIONS, **BY_SOUND}.get(self.direction, self.direction)
         return compared if self.is_comparable else f"{compared}: {NOT_COMPARABLE}"
 
 

@@ -60,7 +60,7 @@ class TrainConfig:
     """Steps over which the learning rate rises, but at most a tenth of a stage; then it falls
     along a cosine to 0."""
     embedding_dim: int = 2048
-    """Dimensions of the joint space."""
+    """Dimensions of the joint space of mcn; those of mmv have the published 512 and 256."""
     reconstruction_dim: int = 1024
     """Hidden dimensions of the decoders."""
     min_clip_seconds: float = 10.0
