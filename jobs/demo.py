@@ -15,10 +15,11 @@ from jobs import evaluate, extract, resize, train
 from jobs.command import run_command
 from mcn.data.captions import read_captions
 from mcn.data.stores import Features
+from mcn.modality import MMV_SPACES, MmvSpace
 from mcn.objectives import Stage
 from mcn.progress import Progress
 from mcn.root import Root
-from mcn.training.config import DEMO, TrainConfig
+from mcn.training.config import DEMO, MMV, TrainConfig
 from slurm.launch import Target
 
 BENCHMARKS = ("youcook2", "msrvtt")
@@ -38,7 +39,9 @@ class Arguments:
     backbone: str = "resnet152"
     """Image network of the video features, with random weights."""
     stages: tuple[Stage, ...] = tuple(Stage)
-    """Rows of the table."""
+    """Rows of MCN in the table."""
+    mmv_spaces: tuple[MmvSpace, ...] = MMV_SPACES
+    """Rows of MMV, each of which trains all three modalities at once."""
     stage1_epochs: int = 20
     """Passes over the videos in the first stage."""
     stage2_epochs: int = 10
@@ -87,6 +90,10 @@ def _rows(arguments: Arguments) -> list[TrainConfig]:
     epochs = {"stage1_epochs": arguments.stage1_epochs, "stage2_epochs": arguments.stage2_epochs}
     settings = {**DEMO, **epochs}
     rows = [TrainConfig(stage=stage, **settings) for stage in arguments.stages]
+    rows += [
+        TrainConfig(stage=Stage.AVT, space=space, **{**settings, **MMV})
+        for space in arguments.mmv_spaces
+    ]
     return [*rows, TrainConfig(stage=CONTROL, control="shuffled-captions", **settings)]
 
 

@@ -30,8 +30,9 @@ from mcn.training.run_folder import RunFolder, read_metrics, replace_text
 ABOUT = (
     "Two modalities are trained together, then frozen, and the third is added: AV_T begins with "
     "audio and video, AT_V with audio and text, VT_A with video and text; AVT trains all three at "
-    "once. Each sentence of a benchmark is held against all its clips, none of which was seen in "
-    "training."
+    "once. Rows that name no model are MCN's; mmv-fac, mmv-shared and mmv-disjoint are MMV with "
+    "its arrangements of spaces. Each sentence of a benchmark is held against all its clips, none "
+    "of which was seen in training."
 )
 
 

@@ -1,11 +1,13 @@
-"""Orders x seeds, trained, evaluated and put into one table, as one graph of jobs.
+"""Models x orders x seeds, trained, evaluated and put into one table, as one graph of jobs.
 
 `python jobs/study.py --stages AV_T,AT_V,VT_A,AVT --seeds 0,1,2 --gpus 4`
+`python jobs/study.py --models mcn,mmv-fac,mmv-shared,mmv-disjoint --seeds 0,1,2,3,4 --gpus 4`
 """
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import tyro
@@ -13,7 +15,7 @@ import tyro
 from jobs import evaluate, train
 from jobs.command import run_command
 from mcn.data.stores import keep_snapshot
-from mcn.objectives import Stage
+from mcn.objectives import TERMS, Stage, terms_of
 from mcn.root import REPOSITORY, Root
 from mcn.training.run_folder import RunFolder
 from slurm.launch import Step, launch_job
@@ -23,15 +25,18 @@ from slurm.submission import StepFolder
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Train every order with every seed, evaluate each run, and write one table of all.
+    """Train every order of every model with every seed, evaluate, and write one table of all.
 
     All other options are those of jobs/train.py and hold for every run, as --gpus 4, --preset paper
     or --cluster local. All are trained on what was sealed when the study began, or on --snapshot.
     Started again, only what is missing is submitted.
     """
 
+    models: str = "mcn"
+    """Models, as mcn,mmv-fac,mmv-shared,mmv-disjoint."""
     stages: str = ",".join(stage.name for stage in Stage)
-    """Orders of training, as AV_T,AT_V."""
+    """Orders of training, as AV_T,AT_V; one in which a model has nothing to learn from in some
+    stage is left out for that model."""
     seeds: str = "0"
     """Seeds, as 0,1,2."""
     name: str = "study"
@@ -70,11 +75,17 @@ def main(arguments: Arguments, train_options: Sequence[str]) -> None:
 
 
 def _runs(arguments: Arguments, options: Sequence[str], root: Root) -> list[Run]:
-    """Every order with every seed.
+    """Every order of every model with every seed.
 
     Raises:
-        ValueError: An order or a seed is none.
+        ValueError: A model, an order or a seed is none, or no model can be trained in any order.
     """
+    models = arguments.models.split(",")
+    unknown = [model for model in models if model not in TERMS]
+    if unknown:
+        raise ValueError(
+            f"--models {arguments.models}: {unknown[0]!r} is none of {','.join(TERMS)}"
+        )
     try:
         stages = [Stage[name] for name in arguments.stages.split(",")]
     except KeyError as error:
@@ -84,13 +95,26 @@ def _runs(arguments: Arguments, options: Sequence[str], root: Root) -> list[Run]
     if not all(seed.isdecimal() for seed in seeds):
         raise ValueError(f"--seeds {arguments.seeds}: write 0,1,2")
     runs = []
-    for stage in stages:
-        for seed in seeds:
-            words = ["--root", str(root.path), "--stage", stage.name, "--seed", seed, *options]
-            parsed = train.parse(words)
-            folder = RunFolder(root.runs / parsed.config.name)
-            runs.append(Run(folder, parsed, [*_script("train"), *words]))
+    for model, stage, seed in product(models, stages, seeds):
+        if not all(terms_of(model, objective) for objective in stage.value):
+            continue
+        of_run = ["--stage", stage.name, "--seed", seed, *_words_for(model)]
+        words = ["--root", str(root.path), *of_run, *options]
+        parsed = train.parse(words)
+        folder = RunFolder(root.runs / parsed.config.name)
+        runs.append(Run(folder, parsed, [*_script("train"), *words]))
+    if not runs:
+        raise ValueError(
+            f"--models {arguments.models} --stages {arguments.stages}: some stage has nothing to "
+            "learn from, whatever the model"
+        )
     return runs
+
+
+def _words_for(model: str) -> list[str]:
+    """`mmv-fac` is a model and its spaces."""
+    name, _, space = model.partition("-")
+    return ["--model", name, "--space", space] if space else []
 
 
 def _launch_run(run: Run, root: Root) -> str | None:

@@ -18,7 +18,7 @@ from jobs.shards import step_of
 from mcn.data.stores import Features, keep_snapshot, open_stores, videos_without_motion
 from mcn.root import Root
 from mcn.store.snapshot import Snapshot
-from mcn.training.config import PRESETS, Runtime, TrainConfig
+from mcn.training.config import MODELS, PRESETS, Runtime, TrainConfig
 from mcn.training.guard import nonfinite_summary
 from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder
@@ -46,7 +46,7 @@ class Arguments:
     """What to train on, of `jobs/store.py snapshot`; by default all that is sealed when the run
     begins. The run keeps it, and carries on with the same."""
     run: str | None = None
-    """Folder below runs/; by default named by order, seed and control."""
+    """Folder below runs/; by default named by model, order, seed and control."""
     gpus: int | None = None
     """Processes with a GPU each. By default all of this machine, one on SLURM; without any GPU a
     single process trains on the CPU. With --device cpu, processes on processors."""
@@ -146,11 +146,13 @@ def _num_processes_here(arguments: Arguments) -> int:
 
 
 def parse(argv: list[str]) -> Arguments:
-    """Arguments whose defaults are those of the preset named among them."""
+    """Arguments whose defaults are those of the model and the preset named among them."""
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     peek.add_argument("--preset", default="default")
-    preset = peek.parse_known_args(argv)[0].preset
-    config = TrainConfig(stage=tyro.MISSING, **PRESETS.get(preset, {}))
+    peek.add_argument("--model", default="mcn")
+    named = peek.parse_known_args(argv)[0]
+    defaults = {**MODELS.get(named.model, {}), **PRESETS.get(named.preset, {})}
+    config = TrainConfig(stage=tyro.MISSING, **defaults)
     return tyro.cli(Arguments, default=Arguments(config=config), args=argv)
 
 

@@ -1,7 +1,17 @@
-"""The three inputs, and the order in which everything lists them."""
+"""The three inputs, the order in which everything lists them, and the spaces they meet in."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 Modality = Literal["video", "audio", "text"]
+
+Space = Literal["joint", "fine", "coarse", "video-audio", "video-text"]
+
+Place = tuple[Modality, Space]
+"""One modality in one space."""
+
+MmvSpace = Literal["fac", "shared", "disjoint"]
+"""How MMV arranges its spaces."""
+
+MMV_SPACES: tuple[MmvSpace, ...] = get_args(MmvSpace)
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio", "text")

@@ -1,19 +1,21 @@
-"""Which loss falls on which modality and on which pair, at each stage of each order.
+"""Which loss falls on which modality or pair in which space, at each stage of each order.
 
-A stage trains some modalities while others stay frozen. Its contrastive pairs always have a
-trained side: a term between two frozen modalities would be constant. What is clustered are the
-frozen modalities where there are any, so that the centroids are targets that stand still.
+`TERMS` says it of every model. A stage trains some modalities while others stay frozen. Its
+contrastive pairs always have a trained side: a term between two frozen modalities would be
+constant. What MCN clusters are the frozen modalities where there are any, so that the centroids
+are targets that stand still.
 """
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor
 
-from mcn.losses import cluster_loss, mms_loss, products
-from mcn.modality import MODALITIES, Modality
+from mcn.losses import cluster_loss, mil_nce_loss, mms_loss, nce_loss, products
+from mcn.modality import MODALITIES, Modality, Place, Space
 from mcn.models.mcn import Encoded
 
 
@@ -41,6 +43,75 @@ class Objective:
     @property
     def clustered(self) -> tuple[Modality, ...]:
         return self.frozen or self.trained
+
+
+LossName = Literal["mms", "nce", "mil-nce", "reconstruction", "cluster"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One loss."""
+
+    loss: LossName
+    left: Modality
+    right: Modality | None
+    """None where the left one is not held against another modality, but against its own input or
+    a centroid."""
+    space: Space
+
+    @property
+    def name(self) -> str:
+        return f"loss/{self.loss}/{self.left}" + ("" if self.right is None else f"-{self.right}")
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        left: Place = (self.left, self.space)
+        return (left,) if self.right is None else (left, (self.right, self.space))
+
+
+TERMS: dict[str, tuple[Term, ...]] = {
+    "mcn": (
+        Term("mms", "video", "audio", "joint"),
+        Term("mms", "video", "text", "joint"),
+        Term("mms", "audio", "text", "joint"),
+        Term("reconstruction", "video", None, "joint"),
+        Term("cluster", "video", None, "joint"),
+        Term("reconstruction", "audio", None, "joint"),
+        Term("cluster", "audio", None, "joint"),
+        Term("reconstruction", "text", None, "joint"),
+        Term("cluster", "text", None, "joint"),
+    ),
+    "mmv-fac": (
+        Term("nce", "video", "audio", "fine"),
+        Term("mil-nce", "video", "text", "coarse"),
+    ),
+    "mmv-shared": (
+        Term("nce", "video", "audio", "joint"),
+        Term("mil-nce", "video", "text", "joint"),
+    ),
+    "mmv-disjoint": (
+        Term("nce", "video", "audio", "video-audio"),
+        Term("mil-nce", "video", "text", "video-text"),
+    ),
+}
+
+
+def terms_of(model: str, objective: Objective) -> tuple[Term, ...]:
+    """What a stage of a model learns from."""
+    return tuple(
+        term
+        for term in TERMS[model]
+        if (
+            term.left in objective.trained
+            if term.right is None
+            else (term.left, term.right) in objective.pairs
+        )
+    )
+
+
+def settled_terms(model: str, objective: Objective) -> tuple[Term, ...]:
+    """What an earlier stage has learnt from, between modalities that are frozen now."""
+    return terms_of(model, Objective(objective.frozen))
 
 
 class Stage(Enum):
@@ -112,26 +183,71 @@ def mcn_terms(
             loss, with False on the diagonal.
     """
     terms: dict[str, Tensor] = {}
-    for left, right in objective.pairs:
-        both = has[left] & has[right]
-        similarity = products(encoded[left].embeddings[both], encoded[right].embeddings[both])
-        if not_negatives is not None:
-            similarity = similarity.masked_fill(not_negatives[both][:, both], -torch.inf)
-        if len(similarity):
-            terms[f"loss/mms/{left}-{right}"] = mms_loss(similarity / temperature, margin=margin)
-    for modality in objective.trained:
-        present = has[modality]
-        if present.any():
-            error = encoded[modality].reconstruction_error[present].mean()
-            terms[f"loss/reconstruction/{modality}"] = error
-        if clusters is not None:
+    for term in terms_of("mcn", objective):
+        present = has[term.left]
+        embeddings = encoded[term.left].embeddings
+        if term.right is not None:
+            both = present & has[term.right]
+            similarity = products(embeddings[both], encoded[term.right].embeddings[both])
+            if not_negatives is not None:
+                similarity = similarity.masked_fill(not_negatives[both][:, both], -torch.inf)
+            if len(similarity):
+                terms[term.name] = mms_loss(similarity / temperature, margin=margin)
+        elif term.loss == "reconstruction":
+            if present.any():
+                terms[term.name] = encoded[term.left].reconstruction_error[present].mean()
+        elif clusters is not None:
             assigned = present & (clusters.assignments >= 0)
             if assigned.any():
-                terms[f"loss/cluster/{modality}"] = cluster_loss(
-                    encoded[modality].embeddings[assigned],
+                terms[term.name] = cluster_loss(
+                    embeddings[assigned],
                     clusters.centroids,
                     clusters.assignments[assigned],
                     margin=margin,
                     temperature=temperature,
                 )
+    return terms
+
+
+def mmv_terms(
+    rows: tuple[Term, ...],
+    embedded: dict[Place, Float[Tensor, "clips ..."]],
+    has: dict[Modality, Bool[Tensor, "clips ..."]],
+    *,
+    temperature: float,
+    not_negatives: Bool[Tensor, "clips clips"] | None = None,
+) -> dict[str, Float[Tensor, ""]]:
+    """Every term of MMV's loss by name, unweighted; clips count only where they have both inputs.
+
+    Args:
+        rows: Terms of the stage.
+        embedded: All clips of the batch; of text all candidates, as (clips, candidates, dim).
+        has: Which of them have the modality; of text which candidates there are.
+        temperature: Divides all similarities.
+        not_negatives: Pairs of clips that are not held against each other, with False on the
+            diagonal.
+    """
+    terms: dict[str, Tensor] = {}
+    for term in rows:
+        left, right = (embedded[place] for place in term.places)
+        is_left, is_right = (has[place[0]] for place in term.places)
+        if term.loss == "nce":
+            right, is_right = right[:, None], is_right[:, None]  # one candidate, and that certain
+        both = is_left & is_right.any(dim=1)
+        if not both.any():
+            continue
+        num_clips, candidates = is_right[both].shape
+        similarity = products(left[both], right[both].flatten(0, 1))
+        similarity = similarity.view(num_clips, num_clips, candidates)
+        similarity = similarity.masked_fill(~is_right[both], -torch.inf)
+        if not_negatives is not None:
+            left_out = not_negatives[both][:, both]
+            similarity = similarity.masked_fill(left_out[..., None], -torch.inf)
+        similarity = similarity.flatten(start_dim=1)
+        if term.loss == "nce":
+            terms[term.name] = nce_loss(similarity, temperature=temperature)
+        else:
+            terms[term.name] = mil_nce_loss(
+                similarity, candidates=candidates, temperature=temperature
+            )
     return terms

@@ -7,8 +7,10 @@ from typing import Any
 from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import Sampling, TrainingBatches
+from mcn.training.clusterer import Clusterer
 from mcn.training.config import Runtime
 from mcn.training.loop import train
+from mcn.training.mcn_learner import McnLearner
 from mcn.training.model import new_model
 from mcn.training.run_folder import RunFolder
 from mcn.training.stage import StageTrainer, StepResult
@@ -23,6 +25,12 @@ SAMPLING = Sampling(
     max_words=7,
     shuffled_captions=False,
 )
+
+
+def clusterer_of(trainer: StageTrainer) -> Clusterer:
+    """That of a stage that trains MCN."""
+    assert isinstance(trainer.learner, McnLearner)
+    return trainer.learner.clusterer
 
 
 def first_step(reader: ClipReader, **changed: Any) -> tuple[StageTrainer, StepResult]:

@@ -46,9 +46,9 @@ def write_stores(
     video = {v: rows(v, "video", SECONDS_PER_CLIP) for v in ids}
     audio = {v: rows(v, "audio", 2 * SECONDS_PER_CLIP) for v in ids[:-1]}
     text = write_words(folder, {v: rows(v, "text", WORDS_PER_CLIP) for v in ids})
-    _write(folder, FEATURES.video, ids, video, rate=1.0)
-    _write(folder, FEATURES.audio, ids, audio, rate=2.0)
-    _write(folder, FEATURES.text, ids, text, rate=None)
+    write_features(folder, FEATURES.video, ids, video, rate=1.0)
+    write_features(folder, FEATURES.audio, ids, audio, rate=2.0)
+    write_features(folder, FEATURES.text, ids, text, rate=None)
 
 
 def write_words(
@@ -70,7 +70,7 @@ def fingerprint_of(name: str, dim: int, rate: float | None) -> Fingerprint:
     return Fingerprint(name, "0" * 64, dim, rate, {"version": 1}, row_type)
 
 
-def _write(
+def write_features(
     store: Path,
     name: str,
     ids: list[str],
@@ -78,6 +78,7 @@ def _write(
     *,
     rate: float | None,
 ) -> None:
+    """One store of one shard; a video without features has failed."""
     dim = next(iter(features.values())).shape[1]
     fingerprint = fingerprint_of(name, dim, rate)
     with ShardWriter(
@@ -113,7 +114,7 @@ def write_spectrograms(folder: Path, ids: list[str], *, clips_per_video: int = 5
         tones = generator.integers(0, 40, clips_per_video).repeat(SECONDS_PER_CLIP * 100)
         rows[np.arange(len(tones)), tones] = -5
         spectrograms[video_id] = rows.astype(np.float16)
-    _write(folder, SPECTROGRAMS.audio, ids, spectrograms, rate=100.0)
+    write_features(folder, SPECTROGRAMS.audio, ids, spectrograms, rate=100.0)
 
 
 MOTION = Features(video_3d="video-motion")
@@ -129,4 +130,4 @@ def write_motion(folder: Path, ids: list[str], *, without: str = "", seconds: in
         if video_id != without
     }
     assert MOTION.video_3d is not None
-    _write(folder, MOTION.video_3d, ids, rows, rate=1.5)
+    write_features(folder, MOTION.video_3d, ids, rows, rate=1.5)

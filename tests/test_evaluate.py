@@ -104,6 +104,7 @@ def test_recall_is_that_of_a_plain_loop_over_seconds_and_steps(
     folder = root / "benchmarks" / "crosstask"
     stores = open_stores(folder / "store", FEATURES)
     model = load_model(load_checkpoint(RunFolder(root / "runs" / "AVT-seed0").final))
+    assert isinstance(model, Mcn)
     counts: dict[str, list[StepCount]] = {task: [] for task in STEPS}
     for path in sorted((folder / "annotations").glob("*.csv")):
         task, _, video_id = path.stem.partition("_")

@@ -26,6 +26,7 @@ from mcn.training.run_folder import RunFolder, read_metrics
 from mcn.training.stage import StageTrainer
 from slurm.local import run_ranks
 from tests.configs import SMALL
+from tests.published_runs import clusterer_of
 from tests.stores import DIMS, FEATURES, write_stores
 
 CONFIG = replace(SMALL, clips_per_video=5, stage1_epochs=4, stage2_epochs=2)
@@ -342,7 +343,7 @@ def test_a_step_that_goes_wrong_leaves_weights_and_moments_as_they_were(
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     # What was wrong has left nothing behind, in the queue neither.
-    assert trainer.clusterer.state()["queue"].isfinite().all()
+    assert clusterer_of(trainer).state()["queue"].isfinite().all()
     result = trainer.step(batches[1], 1)
     assert result.fault is None
     assert not torch.equal(

@@ -152,7 +152,7 @@ def test_a_resumed_run_ends_with_the_bytes_of_one_left_alone(
 
 
 def davenet_of(trainer: StageTrainer) -> dict[str, Tensor]:
-    state = trainer.model.encoders["audio"].get_submodule("davenet").state_dict()
+    state = trainer.model.get_submodule("encoders.audio.davenet").state_dict()
     return {name: value.clone() for name, value in state.items() if name[:10] != "batchnorm1"}
 
 
@@ -170,7 +170,7 @@ def test_a_step_that_is_left_out_leaves_batch_norms_alone_and_names_its_weights(
     store: Path,
 ) -> None:
     trainer, batches = stage_here(store, RESIDUAL)
-    davenet = trainer.model.encoders["audio"].get_submodule("davenet")
+    davenet = trainer.model.get_submodule("encoders.audio.davenet")
     davenet.get_parameter("layer2.0.conv1.weight").data[0, 0, 0, 0] = torch.nan
     before = davenet_of(trainer)
     result = trainer.step(batches[0], 0)
@@ -208,7 +208,7 @@ def test_evaluation_hears_a_clip_to_its_end_by_the_davenet_of_the_checkpoint(
     found = embed_benchmark(model, stores, max_words=20)
     davenet = Davenet().eval()
     davenet.load_state_dict(checkpoint.part("model.encoders.audio.davenet"))
-    audio = model.encoders["audio"]
+    audio = model.get_submodule("encoders.audio")
     assert found.has["audio"].tolist() == [True] * 5 * (NUM_VIDEOS - 1) + [False] * 5
     for clip in (0, 7, 29):
         start, end = (found.seconds[clip] * 100).int().tolist()
@@ -241,7 +241,7 @@ def test_davenet_starts_from_a_published_checkpoint_of_it_or_of_what_holds_it(
     avlnet = AvlNet(video_dim=3, embedding_dim=4)
     torch.save(avlnet.state_dict(), path)
     load_davenet(model, path)
-    davenet = model.encoders["audio"].get_submodule("davenet")
+    davenet = model.get_submodule("encoders.audio.davenet")
     assert isinstance(davenet, ResDavenet)
     for name, value in avlnet.DAVEnet.state_dict().items():
         assert torch.equal(davenet.state_dict()[name], value)

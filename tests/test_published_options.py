@@ -20,7 +20,7 @@ from mcn.training.config import PUBLISHED, TrainConfig
 from mcn.training.model import new_model
 from mcn.training.run_folder import read_metrics
 from tests.configs import SMALL
-from tests.published_runs import SAMPLING, first_step, short_run
+from tests.published_runs import SAMPLING, clusterer_of, first_step, short_run
 from tests.stores import FEATURES, SECONDS_PER_CLIP, write_stores
 
 
@@ -92,11 +92,11 @@ def test_centroids_of_products_are_means_and_of_cosines_of_unit_length(reader: C
     ours, _ = first_step(reader)
     published, _ = first_step(reader, similarity="product")
     for trainer, is_unit in ((ours, True), (published, False)):
-        centroids = trainer.clusterer.centroids
+        centroids = clusterer_of(trainer).centroids
         assert centroids is not None
         lengths = centroids.norm(dim=1)
         assert torch.allclose(lengths, torch.ones(SMALL.clusters), atol=1e-5) == is_unit
-        held = trainer.clusterer.queue.filled()
+        held = clusterer_of(trainer).queue.filled()
         nearest = (held @ (centroids / lengths[:, None]).T).argmax(dim=1)
         for number, centroid in enumerate(centroids):
             mean = held[nearest == number].mean(dim=0)
@@ -109,7 +109,7 @@ def test_what_is_to_be_reconstructed_does_not_learn_to_be_small(
 ) -> None:
     model = new_model(replace(SMALL, reconstruction_target=target), reader.dims)
     model.know_words(word_vectors(reader))
-    for parameter in model.decoders.parameters():
+    for parameter in model.get_submodule("decoders").parameters():
         torch.nn.init.zeros_(parameter)  # nothing flows back but through the target
     batch = TrainingBatches(reader, SAMPLING)[0]
     model(batch, ("text",))["text"].reconstruction_error.sum().backward()
@@ -123,11 +123,11 @@ def test_what_is_clustered_in_the_second_stage_stands_still(
     reader: ClipReader, clustered: str, stands_still: bool
 ) -> None:
     trainer, _ = first_step(reader, clustered=clustered, queue_size=1000)
-    trainer.clusterer.queue.num_pushed = 0
+    clusterer_of(trainer).queue.num_pushed = 0
     batch = TrainingBatches(reader, SAMPLING)[0]
     for step in (1, 2):
         trainer.step(batch, step)
-    held = trainer.clusterer.queue.filled()
+    held = clusterer_of(trainer).queue.filled()
     assert len(held) == 2 * len(batch)
     assert torch.equal(*held.chunk(2)) == stands_still
 

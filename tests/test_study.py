@@ -45,12 +45,15 @@ def write_root(root: Path) -> Path:
     return root
 
 
-def study(root: Path, *options: str) -> str:
+ROWS = ("--stages", "AV_T,AVT", "--seeds", "0,1")
+
+
+def study(root: Path, *options: str, rows: tuple[str, ...] = ROWS) -> str:
     command = [sys.executable, str(REPOSITORY / "jobs" / "study.py"), "--root", str(root)]
     sizes = [word for name, value in SIZES.items() for word in (f"--{name}", str(value))]
-    rows = ["--stages", "AV_T,AVT", "--seeds", "0,1", "--device", "cpu", "--cpus-per-task", "1"]
+    where = ["--device", "cpu", "--cpus-per-task", "1"]
     done = subprocess.run(
-        [*command, *rows, *sizes, *options], capture_output=True, text=True, check=False
+        [*command, *rows, *where, *sizes, *options], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -92,11 +95,42 @@ def test_all_runs_of_a_study_are_trained_on_what_was_sealed_when_it_began(root: 
     assert page.count(digest) == 2
 
 
+def test_models_stand_in_one_table_and_what_no_space_compares_is_said_there(root: Path) -> None:
+    rows = ("--models", "mcn,mmv-fac,mmv-disjoint", "--stages", "AVT,AT_V", "--seeds", "0")
+    study(root, "--cluster", "debug", rows=rows)
+    # AT_V would begin with sound and text, which MMV never compares.
+    assert runs_of(root) == {
+        *("AVT-seed0", "AT_V-seed0"),
+        *("mmv-fac-AVT-seed0", "mmv-disjoint-AVT-seed0"),
+    }
+    table = (root / "report" / "study" / "report.md").read_text()
+    first = [line for line in table.splitlines() if line.startswith("|")]
+    labels = [line.split(" | ")[0] for line in first[2:6]]
+    assert labels == [
+        "| AT\\_V (audio and text, then video)",
+        "| AVT (all three at once)",
+        "| mmv-disjoint AVT (all three at once; video + audio: in no space with text)",
+        "| mmv-fac AVT (all three at once)",
+    ]
+    assert set(first[4].split(" | ")[1:-1]) == {"-"}, "a number where nothing was compared"
+    assert not any(cell == "-" for cell in first[5].split(" | "))
+    by_input = [line for line in table.splitlines() if line.startswith("| mmv-disjoint AVT | ")]
+    assert "| audio alone: in no space with text | - |" in by_input[2]
+    assert "| video alone | -" not in by_input[1]
+    by_sound = table.partition("## The sound of a clip")[2].partition("\n## ")[0]
+    assert by_sound.count("AVT |") == 3 and "| - |" not in by_sound
+
+
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
-    [(["--stages", "AV_X"], "'AV_X' is none of"), (["--seeds", "a"], "a: w")],
+    [
+        (["--models", "mmv-fac,mmv"], "'mmv' is none of mcn,mmv-fac"),
+        (["--models", "mmv-fac", "--stages", "AT_V"], "nothing to learn from"),
+        (["--stages", "AV_X"], "'AV_X' is none of"),
+        (["--seeds", "a"], "a: w"),
+    ],
 )
-def test_an_order_or_a_seed_that_is_none_is_named(
+def test_a_model_an_order_or_a_seed_that_is_none_is_named(
     root: Path, wrong: list[str], complaint: str
 ) -> None:
     command = [sys.executable, str(REPOSITORY / "jobs" / "study.py"), "--root", str(root), *wrong]

@@ -42,6 +42,8 @@ class Clips:
     audio: ClipRows | Spectrograms
     words: Int32[np.ndarray, "clips words"]
     """The numbers of each clip's words, and then NO_WORD."""
+    other_words: Int32[np.ndarray, "clips others words"] | None = None
+    """The same of captions near each clip, nearest first, if more than its own are wanted."""
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -68,6 +70,8 @@ class ClipBatch:
     kept_out: dict[Modality, dict[str, int]]
     """Videos with clips that count as lacking a modality since its features were not finite, and
     how many clips; every modality is listed."""
+    other_words: Int32[Tensor, "clips others words"] | None = None
+    """Captions near each clip, nearest first, with NO_WORD where there is none."""
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -85,6 +89,7 @@ class ClipBatch:
             self.is_word[clips],
             {modality: mask[clips] for modality, mask in self.has.items()},
             self.kept_out,
+            None if self.other_words is None else self.other_words[clips],
         )
 
     @property
@@ -105,11 +110,28 @@ class ClipBatch:
             self.is_word.to(device, non_blocking=True),
             {m: mask.to(device, non_blocking=True) for m, mask in self.has.items()},
             self.kept_out,
+            None if self.other_words is None else self.other_words.to(device, non_blocking=True),
         )
+
+    @property
+    def candidates(self) -> tuple[Tensor, Tensor]:
+        """Words of each clip's own caption and of those near it as (clips, candidates, words), by
+        their numbers, and which of these are words.
+        """
+        if self.other_words is None:
+            return self.words[:, None], self.is_word[:, None]
+        words = torch.cat((self.words[:, None], self.other_words.clamp(min=0)), dim=1)
+        is_word = torch.cat((self.is_word[:, None], self.other_words >= 0), dim=1)
+        return words, is_word
 
 
 def clips_that_lack_all(
-    num_clips: int, dims: dict[Modality, int], *, max_words: int, form: ClipForm = DEFAULT_FORM
+    num_clips: int,
+    dims: dict[Modality, int],
+    *,
+    max_words: int,
+    form: ClipForm = DEFAULT_FORM,
+    candidates: int = 1,
 ) -> Clips:
     """Clips that stand for none: batches of ranks without a video have these, and none of them."""
     has_rows = form.spectrogram_frames is None
@@ -119,6 +141,9 @@ def clips_that_lack_all(
         lacking(num_clips, dims["video"]),
         lacking(num_clips, dims["audio"]) if has_rows else [None] * num_clips,
         np.full((num_clips, max_words), NO_WORD, np.int32),
+        np.full((num_clips, candidates - 1, max_words), NO_WORD, np.int32)
+        if candidates > 1
+        else None,
     )
 
 
@@ -136,6 +161,7 @@ def collate(videos: Sequence[Clips], form: ClipForm = DEFAULT_FORM) -> ClipBatch
     video_ids = [clips.video_id for clips in videos for _ in range(len(clips))]
     words = torch.from_numpy(np.concatenate([clips.words for clips in videos]))
     is_word = words >= 0
+    others = [clips.other_words for clips in videos if clips.other_words is not None]
     audio, has_audio, audio_frames = _side_by_side_audio([clips.audio for clips in videos], form)
     features: dict[Modality, Tensor] = {
         "video": _side_by_side([clips.video.rows for clips in videos]),
@@ -163,6 +189,7 @@ def collate(videos: Sequence[Clips], form: ClipForm = DEFAULT_FORM) -> ClipBatch
         is_word=is_word,
         has=has,
         kept_out=kept_out,
+        other_words=torch.from_numpy(np.concatenate(others)) if others else None,
     )
 
 

@@ -1,9 +1,11 @@
 """A caption is often too short for a clip: it grows over its neighbours.
 
-Both functions follow the published sampler of MCN, with one difference: words come in the order
+Growth follows the published sampler of MCN, with one difference: words come in the order
 in which they are spoken. The publication appends them in the order of growth, so that a clip that
 grew backwards has its sentences the wrong way round.
 """
+
+import numpy as np
 
 from mcn.data.captions import Captions, Seconds
 from mcn.data.words import tokenize
@@ -41,6 +43,23 @@ def grow_caption_range(
         else:
             break
     return first, last + 1
+
+
+def nearest_captions(
+    start_seconds: Seconds, end_seconds: Seconds, own: tuple[int, int], *, number: int
+) -> list[int]:
+    """Captions outside the half-open range `own`, those first whose middle is nearest to its own.
+
+    There are fewer than `number` where the video has no more; of two that are equally near the
+    earlier one comes first.
+    """
+    first, stop = own
+    middle = (start_seconds[first] + end_seconds[stop - 1]) / 2
+    distances = np.abs(np.add(start_seconds, end_seconds) / 2 - middle)
+    distances[first:stop] = np.inf
+    nearest = distances.argsort(kind="stable")[: len(distances) - (stop - first)]
+    found: list[int] = nearest[:number].tolist()
+    return found
 
 
 def grow_window(

@@ -5,7 +5,8 @@ share of the same batches.
 """
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,9 +14,9 @@ from jaxtyping import Float, Int32
 from torch.utils.data import Dataset
 
 from mcn.data.audio_window import AudioWindow, audio_end, lose_sound_at_start
-from mcn.data.batches import ClipBatch, Clips, clips_that_lack_all, collate
+from mcn.data.batches import NO_WORD, ClipBatch, Clips, clips_that_lack_all, collate
 from mcn.data.clip_reader import ClipReader
-from mcn.data.clips import grow_caption_range
+from mcn.data.clips import grow_caption_range, nearest_captions
 
 ClipDraws = Literal["distinct", "repeated"]
 
@@ -32,6 +33,8 @@ class Sampling:
     shuffled_captions: bool
     clip_draws: ClipDraws = "distinct"
     audio_window: AudioWindow = "clip"
+    candidates: int = 1
+    """Captions that may describe a clip: its own, and those nearest to it in time."""
 
 
 class TrainingBatches(Dataset[ClipBatch]):
@@ -68,7 +71,11 @@ class TrainingBatches(Dataset[ClipBatch]):
         places = self._epoch_order(epoch)[first : first + self.sampling.batch_size]
         mine = np.array_split(places, self.world_size)[self.rank]
         none = clips_that_lack_all(
-            0, self.reader.dims, max_words=self.sampling.max_words, form=self.reader.form
+            0,
+            self.reader.dims,
+            max_words=self.sampling.max_words,
+            form=self.reader.form,
+            candidates=self.sampling.candidates,
         )
         clips = [self._clips(self.video_ids[place], epoch) for place in mine]
         return collate(clips or [none], self.reader.form)
@@ -90,12 +97,31 @@ class TrainingBatches(Dataset[ClipBatch]):
             grow_caption_range(starts, ends, caption, min_seconds=self.sampling.min_clip_seconds)
             for caption in captions
         ]
-        return self._read(
+        clips = self._read(
             video_id,
             np.array([starts[first] for first, _ in ranges]),
             np.array([ends[stop - 1] for _, stop in ranges]),
             self.reader.caption_words(source, ranges, max_words=self.sampling.max_words),
         )
+        if self.sampling.candidates == 1:
+            return clips
+        return replace(clips, other_words=self._words_near(source, starts, ends, ranges))
+
+    def _words_near(
+        self,
+        source: str,
+        starts: Sequence[float],
+        ends: Sequence[float],
+        ranges: Sequence[tuple[int, int]],
+    ) -> Int32[np.ndarray, "clips others words"]:
+        """Single captions near each range of captions; no word where there are no more."""
+        number, max_words = self.sampling.candidates - 1, self.sampling.max_words
+        near = [nearest_captions(starts, ends, own, number=number) for own in ranges]
+        captions = [(caption, caption + 1) for of_clip in near for caption in of_clip]
+        words = np.full((len(ranges), number, max_words), NO_WORD, np.int32)
+        is_there = np.arange(number) < np.array([len(of_clip) for of_clip in near])[:, None]
+        words[is_there] = self.reader.caption_words(source, captions, max_words=max_words)
+        return words
 
     def _draw(self, num_captions: int, generator: np.random.Generator) -> np.ndarray:
         most = self.sampling.clips_per_video

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -12,7 +13,7 @@ from torch import Tensor
 from mcn.data.captions import Captions
 from mcn.data.stores import Stores
 from mcn.evaluation.localize import StepBenchmark, localize
-from mcn.evaluation.published import PUBLISHED_WORDS, Space, load_published_space
+from mcn.evaluation.published import PUBLISHED_WORDS, Evaluated, load_published_space
 from mcn.evaluation.results import (
     BenchmarkResults,
     Example,
@@ -22,7 +23,18 @@ from mcn.evaluation.results import (
     RunResults,
 )
 from mcn.evaluation.retrieval import ranks
-from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_benchmark, load_model
+from mcn.evaluation.zero_shot import (
+    BY_SOUND,
+    DIRECTIONS,
+    ClipEmbeddings,
+    comparable,
+    embed_clips,
+    evaluated_form,
+    load_model,
+    read_benchmark,
+    sound_space,
+    text_space,
+)
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
 
@@ -59,6 +71,7 @@ def evaluate_run(
         step_benchmarks,
         what=_What(
             run=run.path.name,
+            model=_model_name(config),
             stage=config["stage"],
             seed=config["seed"],
             control=config["control"],
@@ -87,7 +100,9 @@ def evaluate_published(
         model,
         benchmarks,
         step_benchmarks,
-        what=_What(run=path.stem, stage=model.name, seed=0, control="none", checkpoint=path),
+        what=_What(
+            run=path.stem, model="mcn", stage=model.name, seed=0, control="none", checkpoint=path
+        ),
         max_words=PUBLISHED_WORDS,
         temperature=1.0,
         missing_audio=missing_audio,
@@ -99,6 +114,7 @@ class _What:
     """What is evaluated."""
 
     run: str
+    model: str
     stage: str
     seed: int
     control: str
@@ -106,7 +122,7 @@ class _What:
 
 
 def _evaluate(
-    model: Space,
+    model: Evaluated,
     benchmarks: Mapping[str, BenchmarkData],
     step_benchmarks: Mapping[str, StepBenchmark],
     *,
@@ -119,6 +135,7 @@ def _evaluate(
         model.to("cuda")  # a DAVEnet is more than pooled features, which are quick anywhere
     return RunResults(
         run=what.run,
+        model=what.model,
         stage=what.stage,
         seed=what.seed,
         control=what.control,
@@ -141,6 +158,12 @@ def _evaluate(
     )
 
 
+def _model_name(config: Mapping[str, Any]) -> str:
+    """As `TrainConfig.model_name`; runs of before say nothing of it."""
+    model: str = config.get("model", "mcn")
+    return model if model == "mcn" else f"{model}-{config['space']}"
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
@@ -148,22 +171,32 @@ def file_sha256(path: Path) -> str:
 
 
 def retrieve(
-    model: Space, data: BenchmarkData, *, max_words: int, missing_audio: MissingAudio
+    model: Evaluated, data: BenchmarkData, *, max_words: int, missing_audio: MissingAudio
 ) -> BenchmarkResults:
     """Ranks of all sentences' own clips, in every way of comparing.
 
     Raises:
         ValueError: Clips without audio are left out, and no clip is left.
     """
-    whole = embed_benchmark(model, data.stores, max_words=max_words, sentences=data.sentences)
+    clips = read_benchmark(model, data.stores, max_words=max_words, sentences=data.sentences)
+    own_space, other_space = text_space(model), sound_space(model)
+    form = evaluated_form(model)
+    whole = embed_clips(model, clips, form, space=own_space)
+    heard = (
+        whole if other_space == own_space else embed_clips(model, clips, form, space=other_space)
+    )
     texts = [text for _, captions in sorted(data.sentences.items()) for text in captions.texts]
     kept = torch.ones(len(whole.video_ids), dtype=torch.bool)
     if missing_audio == "leave-out":
-        kept = whole.has["audio"]
+        kept = heard.has["audio"]
     if not kept.any():
         raise ValueError(f"{data.title}: none of {len(whole.video_ids)} clips has audio")
     embedded = whole.only(kept)
-    similarity = {direction: embedded.similarity(direction) for direction in DIRECTIONS}
+    similarity = {direction: embedded.similarity(direction) for direction in comparable(model)}
+    shown = next(iter(similarity))
+    missing = {direction: embedded.num_missing(DIRECTIONS[direction]) for direction in similarity}
+    similarity[BY_SOUND] = heard.only(kept).compared("video", ("audio",))
+    missing[BY_SOUND] = heard.only(kept).num_missing(("audio",))
     all_ranks = {direction: ranks(scores) for direction, scores in similarity.items()}
     return BenchmarkResults(
         title=data.title,
@@ -172,16 +205,16 @@ def retrieve(
         queries={
             direction: QueryRanks(
                 ranks=tuple(all_ranks[direction].tolist()),
-                num_missing=embedded.num_missing(direction),
+                num_missing=missing[direction],
             )
-            for direction in DIRECTIONS
+            for direction in similarity
         },
         video_ids=tuple(embedded.video_ids),
         examples=_examples(
             [text for text, is_kept in zip(texts, kept.tolist(), strict=True) if is_kept],
             embedded,
-            similarity["t2va"],
-            all_ranks["t2va"],
+            similarity[shown],
+            all_ranks[shown],
         ),
     )
 

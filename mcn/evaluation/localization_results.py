@@ -26,6 +26,10 @@ class LocalizationResults:
     """By measure (`step_videos`), and by what steps are compared with; `chance` is one of these.
     One value a video: steps found, or an overlap; None where there is nothing to measure."""
 
+    def allows(self, direction: str) -> bool:
+        """Whether the model's spaces compare steps so."""
+        return all(direction in by_input for by_input in self.measured.values())
+
 
 def localization_from_json(values: Mapping[str, Any]) -> LocalizationResults:
     """The results that `dataclasses.asdict` made into plain values.

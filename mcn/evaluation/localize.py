@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from mcn.data.stores import Stores
 from mcn.evaluation.localization_results import CHANCE, LocalizationResults
-from mcn.evaluation.published import Space
+from mcn.evaluation.published import Evaluated
 from mcn.evaluation.results import MissingAudio
 from mcn.evaluation.seconds import (
     MOST_SPECTROGRAM_FRAMES,
@@ -17,7 +17,7 @@ from mcn.evaluation.seconds import (
     score_seconds,
 )
 from mcn.evaluation.step_videos import CrossTaskVideo, Measured, MiningYoutubeVideo
-from mcn.evaluation.zero_shot import DIRECTIONS, evaluated_reader
+from mcn.evaluation.zero_shot import comparable, evaluated_reader
 from mcn.modality import Modality
 
 StepVideo = CrossTaskVideo | MiningYoutubeVideo
@@ -35,7 +35,7 @@ class StepBenchmark:
 
 
 def localize(
-    model: Space,
+    model: Evaluated,
     benchmark: StepBenchmark,
     *,
     max_words: int,
@@ -71,6 +71,7 @@ def localize(
         text_id: embed_lines(model, reader, text_id, num_lines, max_words=max_words)
         for text_id, num_lines in benchmark.num_lines.items()
     }
+    directions = comparable(model)
     by_video: list[dict[str, Measured]] = []
     num_present = []
     for video in videos:
@@ -81,14 +82,14 @@ def localize(
     return LocalizationResults(
         title=benchmark.title,
         num_without_features=len(benchmark.videos) - len(videos),
-        num_missing={key: sum(key not in measured for measured in by_video) for key in DIRECTIONS},
+        num_missing={key: sum(key not in measured for measured in by_video) for key in directions},
         video_ids=tuple(video.video_id for video in videos),
         tasks=tuple(video.task for video in videos),
         num_present=tuple(num_present),
         measured={
             measure: {
                 key: tuple(_value(measured, key, measure) for measured in by_video)
-                for key in (*DIRECTIONS, CHANCE)
+                for key in (*directions, CHANCE)
             }
             for measure in by_video[0][CHANCE]
         },

@@ -5,6 +5,7 @@ padded to a fixed length with the loudest noise; words padded with zeros, which 
 maximum. Only models of all three modalities fit: MCN and AVLnet-Text-Tri.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -15,11 +16,11 @@ from torch import Tensor, nn
 from mcn.data.batches import ClipBatch
 from mcn.data.clip_form import ClipForm
 from mcn.data.clip_reader import ClipReader
-from mcn.modality import Modality
+from mcn.modality import MODALITIES, Modality, Space
 from mcn.models.audio_encoder import CLIPS_AT_A_TIME
-from mcn.models.mcn import Encoded, Mcn
 from mcn.models.pretrained import load_published
 from mcn.models.published import AvlNetTextTri, PublishedMcn
+from mcn.models.trained import Model
 
 PUBLISHED_WORDS = 20
 
@@ -39,12 +40,16 @@ class PublishedSpace(nn.Module):
             video="unit-length", spectrogram_frames=1000, audio_padding="published"
         )
 
-    def forward(
-        self, batch: ClipBatch, modalities: tuple[Modality, ...]
-    ) -> dict[Modality, Encoded]:
-        """Embeddings as published, not of unit length, and no reconstruction."""
-        nothing = batch.video.new_zeros(len(batch))
-        return {modality: Encoded(self._embed(batch, modality), nothing) for modality in modalities}
+    @property
+    def spaces(self) -> Mapping[Space, tuple[Modality, ...]]:
+        """One for all."""
+        return {"joint": MODALITIES}
+
+    def embed(
+        self, batch: ClipBatch, modalities: tuple[Modality, ...], space: Space
+    ) -> dict[Modality, Float[Tensor, "clips dim"]]:
+        """Embeddings as published, not of unit length."""
+        return {modality: self._embed(batch, modality) for modality in modalities}
 
     def know_words(self, vectors: Float[Tensor, "words text_dim"]) -> None:
         """Read the words of later batches as the rows of this table."""
@@ -83,8 +88,8 @@ class PublishedSpace(nn.Module):
         return torch.cat([self.model.embed_audio(mel.float(), counts) for mel, counts in parts])
 
 
-Space = Mcn | PublishedSpace
-"""What brings clips into a joint space."""
+Evaluated = Model | PublishedSpace
+"""What brings clips into spaces in which they are compared."""
 
 
 def load_published_space(path: Path) -> PublishedSpace:

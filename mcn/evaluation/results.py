@@ -59,7 +59,9 @@ class BenchmarkResults:
     num_left_out: int
     """Clips without audio that were left out: neither asked for nor found."""
     queries: Mapping[str, QueryRanks]
-    """By what sentences are compared with: `t2va` video and audio, `t2v`, `t2a`."""
+    """By what sentences are compared with: `t2va` video and audio, `t2v`, `t2a`; without those
+    that the model's spaces do not allow. `v2a` is the picture of each clip compared with the sound
+    of all, without sentences."""
     video_ids: tuple[str, ...]
     """The video of each clip."""
     examples: tuple[Example, ...]
@@ -79,6 +81,8 @@ class RunResults:
     benchmarks: Mapping[str, BenchmarkResults]
     localization: Mapping[str, LocalizationResults]
     """Of benchmarks of steps."""
+    model: str = "mcn"
+    """`mcn`, or `mmv-` and its spaces."""
 
 
 def read_results(path: Path) -> RunResults:

@@ -17,8 +17,15 @@ from jaxtyping import Float
 
 from mcn.data.batches import NO_WORD, Clips, clips_that_lack_all
 from mcn.data.clip_reader import ClipReader
-from mcn.evaluation.published import Space
-from mcn.evaluation.zero_shot import DIRECTIONS, ClipEmbeddings, embed_clips, words_of_lines
+from mcn.evaluation.published import Evaluated
+from mcn.evaluation.zero_shot import (
+    DIRECTIONS,
+    ClipEmbeddings,
+    comparable,
+    embed_clips,
+    text_space,
+    words_of_lines,
+)
 from mcn.modality import Modality
 
 AUDIO_SECONDS = 8.0
@@ -49,30 +56,33 @@ def read_seconds(reader: ClipReader, video_id: str) -> Clips:
 
 
 def embed_lines(
-    model: Space, reader: ClipReader, text_id: str, num_lines: int, *, max_words: int
+    model: Evaluated, reader: ClipReader, text_id: str, num_lines: int, *, max_words: int
 ) -> ClipEmbeddings:
     """Embed each line of a text of the store, as captions are."""
     words = words_of_lines(reader, text_id, num_lines, max_words=max_words)
     nothing = clips_that_lack_all(num_lines, reader.dims, max_words=max_words, form=reader.form)
     lines = dataclasses.replace(nothing, video_id=text_id, words=words)
-    return embed_clips(model, [lines], reader.form, ("text",))
+    return embed_clips(model, [lines], reader.form, ("text",), space=text_space(model))
 
 
 def score_seconds(
-    model: Space, reader: ClipReader, video_id: str, lines: ClipEmbeddings
+    model: Evaluated, reader: ClipReader, video_id: str, lines: ClipEmbeddings
 ) -> Mapping[str, Float[np.ndarray, "seconds lines"]]:
     """Sum of the products of each second with each line, by what lines are compared with.
 
     A line without a known word has no score (NaN). A way of comparing is left out where the
-    video lacks one of its modalities altogether.
+    video lacks one of its modalities altogether, or the space of the lines does.
     """
-    seconds = embed_clips(model, [read_seconds(reader, video_id)], reader.form, SEEN_AND_HEARD)
+    clips = [read_seconds(reader, video_id)]
+    space = text_space(model)
+    seconds = embed_clips(model, clips, reader.form, SEEN_AND_HEARD, space=space)
     texts = lines.embeddings["text"].clone()
     texts[~lines.has["text"]] = torch.nan
     return {
         direction: (torch.stack([seconds.embeddings[m] for m in parts]).sum(dim=0) @ texts.T)
         .double()
         .numpy()
-        for direction, parts in DIRECTIONS.items()
+        for direction in comparable(model)
+        for parts in (DIRECTIONS[direction],)
         if all(seconds.has[m].any() for m in parts)
     }

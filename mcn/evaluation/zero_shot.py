@@ -13,9 +13,9 @@ from mcn.data.captions import Captions
 from mcn.data.clip_form import ClipForm
 from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.stores import Stores
-from mcn.evaluation.published import PublishedSpace, Space
-from mcn.modality import MODALITIES, Modality
-from mcn.models.mcn import Mcn, McnDims
+from mcn.evaluation.published import Evaluated, PublishedSpace
+from mcn.modality import MODALITIES, Modality, Space
+from mcn.models.trained import Model, described_model
 from mcn.training.checkpoint import Checkpoint
 
 CLIPS_PER_BATCH = 256
@@ -32,9 +32,13 @@ DIRECTIONS: dict[str, tuple[Modality, ...]] = {
 """What a sentence is compared with, under the field's names."""
 
 
+BY_SOUND = "v2a"
+"""What is seen of a clip, compared with what is heard of all."""
+
+
 @dataclass(frozen=True)
 class ClipEmbeddings:
-    """All clips of a benchmark in the joint space; rows of a missing modality are zero."""
+    """All clips of a benchmark in one space; rows of a missing modality are zero."""
 
     video_ids: list[str]
     seconds: Float64[Tensor, "clips 2"]
@@ -48,16 +52,30 @@ class ClipEmbeddings:
         A clip that lacks one of the modalities can never be found (minus infinity), nor stand
         before another; a sentence without a known word finds nothing (NaN).
         """
-        parts = DIRECTIONS[direction]
+        return self.compared("text", DIRECTIONS[direction])
+
+    def compared(
+        self, query: Modality, parts: tuple[Modality, ...]
+    ) -> Float[Tensor, "clips clips"]:
+        """The same with one modality of each clip, in the rows, against others.
+
+        Raises:
+            ValueError: They do not come together in this space.
+        """
+        if any(modality not in self.embeddings for modality in (query, *parts)):
+            raise ValueError(
+                f"{query} cannot be compared with {' and '.join(parts)} in a space of "
+                f"{' and '.join(self.embeddings)}: train --space fac or shared"
+            )
         clips = torch.stack([self.embeddings[modality] for modality in parts]).sum(dim=0)
-        scores = self.embeddings["text"] @ clips.T
-        scores[:, self._lacks(direction)] = -torch.inf
-        scores[~self.has["text"]] = torch.nan
+        scores = self.embeddings[query] @ clips.T
+        scores[:, self._lack(parts)] = -torch.inf
+        scores[~self.has[query]] = torch.nan
         return scores
 
-    def num_missing(self, direction: str) -> int:
+    def num_missing(self, parts: tuple[Modality, ...]) -> int:
         """Clips that cannot be found since they lack a modality compared with."""
-        return int(self._lacks(direction).sum())
+        return int(self._lack(parts).sum())
 
     def only(self, kept: Bool[Tensor, " clips"]) -> "ClipEmbeddings":
         """Some of the clips, as if there were no others."""
@@ -68,28 +86,41 @@ class ClipEmbeddings:
             {modality: there[kept] for modality, there in self.has.items()},
         )
 
-    def _lacks(self, direction: str) -> Bool[Tensor, " clips"]:
-        has = torch.stack([self.has[modality] for modality in DIRECTIONS[direction]])
-        return ~has.all(dim=0)
+    def _lack(self, parts: tuple[Modality, ...]) -> Bool[Tensor, " clips"]:
+        return ~torch.stack([self.has[modality] for modality in parts]).all(dim=0)
 
 
-def load_model(checkpoint: Checkpoint) -> Mcn:
+def load_model(checkpoint: Checkpoint) -> Model:
     """The model of a checkpoint, ready to embed."""
-    meta = checkpoint.meta
-    model = Mcn(
-        McnDims(**meta["dims"]),
-        has_unit_length=meta.get("has_unit_length", True),
-        form=ClipForm(**meta.get("form", {})),
-        audio_network=meta.get("audio_network"),
-    )
-    model.load_state_dict(checkpoint.part("model"))
-    return model.eval()
+    return described_model(checkpoint.meta, checkpoint.part("model")).eval()
 
 
-def evaluated_reader(model: Space, stores: Stores, most_frames: int) -> ClipReader:
-    """Reads clips in the form in which a model takes them, but hears more of them.
+def text_space(model: Evaluated) -> Space:
+    """The space in which sentences are compared."""
+    return next(space for space, together in model.spaces.items() if "text" in together)
 
-    The model knows their words from here on.
+
+def sound_space(model: Evaluated) -> Space:
+    """The space in which sound is compared with what is seen; the finer one of two."""
+    return [space for space, together in model.spaces.items() if "audio" in together][-1]
+
+
+def comparable(model: Evaluated) -> tuple[str, ...]:
+    """What sentences can be compared with, of the ways of `DIRECTIONS`."""
+    together = model.spaces[text_space(model)]
+    return tuple(key for key, parts in DIRECTIONS.items() if set(parts) <= set(together))
+
+
+def evaluated_form(model: Evaluated, most_frames: int = MOST_SPECTROGRAM_FRAMES) -> ClipForm:
+    """The form in which a model takes clips, of which it hears more than in training."""
+    is_pooled = model.form.spectrogram_frames is None
+    return replace(model.form, spectrogram_frames=None if is_pooled else most_frames)
+
+
+def evaluated_reader(
+    model: Evaluated, stores: Stores, most_frames: int = MOST_SPECTROGRAM_FRAMES
+) -> ClipReader:
+    """Reads clips in the form in which a model takes them; the model knows their words from then.
 
     Args:
         model: Whose form it is.
@@ -99,9 +130,7 @@ def evaluated_reader(model: Space, stores: Stores, most_frames: int) -> ClipRead
     Raises:
         ValueError: The features are not what the model takes.
     """
-    is_pooled = model.form.spectrogram_frames is None
-    form = replace(model.form, spectrogram_frames=None if is_pooled else most_frames)
-    reader = ClipReader(stores, form)
+    reader = ClipReader(stores, evaluated_form(model, most_frames))
     if isinstance(model, PublishedSpace):
         model.check(reader)
     model.know_words(word_vectors(reader).to(next(model.parameters()).device))
@@ -109,11 +138,12 @@ def evaluated_reader(model: Space, stores: Stores, most_frames: int) -> ClipRead
 
 
 def embed_benchmark(
-    model: Space,
+    model: Evaluated,
     stores: Stores,
     *,
     max_words: int,
     sentences: Mapping[str, Captions] | None = None,
+    space: Space | None = None,
 ) -> ClipEmbeddings:
     """Embed every sentence of a benchmark, and the stretch of video that it describes.
 
@@ -122,31 +152,54 @@ def embed_benchmark(
         stores: Features of the benchmark.
         max_words: Words of a sentence that are read.
         sentences: Those of each video, by the annotation; by default those in the text store.
+        space: Of the model; by default that of sentences.
 
     Raises:
         ValueError: The text store holds other sentences than the annotation.
     """
-    reader = evaluated_reader(model, stores, MOST_SPECTROGRAM_FRAMES)
+    clips = read_benchmark(model, stores, max_words=max_words, sentences=sentences)
+    return embed_clips(model, clips, evaluated_form(model), space=space or text_space(model))
+
+
+def read_benchmark(
+    model: Evaluated,
+    stores: Stores,
+    *,
+    max_words: int,
+    sentences: Mapping[str, Captions] | None = None,
+) -> list[Clips]:
+    """The clips that `embed_benchmark` embeds; the model knows their words afterwards."""
+    reader = evaluated_reader(model, stores)
     lines = _sentences_of_store(reader) if sentences is None else sentences
-    clips = [_clips_of(video_id, lines[video_id], reader, max_words) for video_id in sorted(lines)]
-    return embed_clips(model, clips, reader.form)
+    return [_clips_of(video_id, lines[video_id], reader, max_words) for video_id in sorted(lines)]
 
 
 @torch.inference_mode()
 def embed_clips(
-    model: Space,
+    model: Evaluated,
     videos: Sequence[Clips],
     form: ClipForm,
     modalities: tuple[Modality, ...] = MODALITIES,
+    *,
+    space: Space,
 ) -> ClipEmbeddings:
-    """Embed what clips of some videos have of some modalities, in the form they were read in."""
+    """Embed what clips of some videos have of some modalities, as far as the space has them.
+
+    Args:
+        model: A trained model.
+        videos: The clips, video by video.
+        form: In which they were read.
+        modalities: That are wanted.
+        space: Of the model.
+    """
+    there = tuple(modality for modality in modalities if modality in model.spaces[space])
     device = next(model.parameters()).device
-    embeddings: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
-    has: dict[Modality, list[Tensor]] = {modality: [] for modality in modalities}
+    embeddings: dict[Modality, list[Tensor]] = {modality: [] for modality in there}
+    has: dict[Modality, list[Tensor]] = {modality: [] for modality in there}
     for batch in _batches(videos, form):
-        for modality, encoded in model(batch.to(device), modalities).items():
+        for modality, rows in model.embed(batch.to(device), there, space).items():
             present = batch.has[modality]
-            embeddings[modality].append(encoded.embeddings.cpu() * present[:, None])
+            embeddings[modality].append(rows.cpu() * present[:, None])
             has[modality].append(present)
     return ClipEmbeddings(
         [video_id for clips in videos for video_id in [clips.video_id] * len(clips)],

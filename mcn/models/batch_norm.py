@@ -48,6 +48,14 @@ class BatchNorm(nn.BatchNorm2d):
         self.num_batches_tracked += 1
 
 
+def normalise_rows(
+    norm: BatchNorm, rows: Float[Tensor, "batch channels"], is_sound: Bool[Tensor, " batch"]
+) -> Float[Tensor, "batch channels"]:
+    """Rows as maps of one frame each."""
+    normalised: Tensor = norm(rows[:, :, None, None], is_sound[:, None, None, None])
+    return normalised[:, :, 0, 0]
+
+
 class _Normalise(torch.autograd.Function):
     """In float32 or more; sums over all ranks, forwards and backwards."""
 

@@ -1,7 +1,7 @@
 """MCN (Chen et al., 2021): one encoder a modality into a joint space, and a decoder back."""
 
-from dataclasses import dataclass
-from typing import NamedTuple, cast
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, cast
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from mcn.data.batches import ClipBatch
 from mcn.data.clip_form import DEFAULT_FORM, ClipForm
-from mcn.modality import MODALITIES, Modality
+from mcn.modality import MODALITIES, Modality, Space
 from mcn.models.audio_encoder import AudioNetwork, SpectrogramEncoder
 from mcn.models.gated import GatedEmbeddingUnit, SentenceMaxPool
 from mcn.models.standardize import Standardize
+from mcn.models.words import WordReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,27 +64,17 @@ class AudioEncoder(nn.Module):
         return self.projection(self.gated(features)), features
 
 
-class TextEncoder(nn.Module):
-    """Word vectors max-pooled to a sentence, then gated.
-
-    The vectors belong to the data and not to the model: they are neither parameter nor buffer, so
-    that no checkpoint holds them and no rank sends them to another.
-    """
-
-    vectors: Tensor | None
+class TextEncoder(WordReader):
+    """Word vectors max-pooled to a sentence, then gated."""
 
     def __init__(self, dims: McnDims) -> None:
         super().__init__()
-        self.vectors = None
         self.standardize = Standardize(dims.text)
         self.pool = SentenceMaxPool(dims.text, dims.embedding)
         self.gated = GatedEmbeddingUnit(dims.embedding, dims.embedding)
 
     def forward(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
-        if self.vectors is None:
-            raise RuntimeError("the model knows no words: give it their vectors (know_words)")
-        words = F.embedding(batch.words, self.vectors).float()
-        sentence = self.pool(self.standardize(words), batch.is_word)
+        sentence = self.pool(self.standardize(self.read(batch.words)), batch.is_word)
         return self.gated(sentence), sentence
 
 
@@ -135,6 +126,28 @@ class Mcn(nn.Module):
                 for modality in MODALITIES
             }
         )
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a checkpoint says of it, in plain values."""
+        return {
+            "model": "mcn",
+            "dims": asdict(self.dims),
+            "has_unit_length": self.has_unit_length,
+            "form": asdict(self.form),
+            "audio_network": self.audio_network,
+        }
+
+    @property
+    def spaces(self) -> dict[Space, tuple[Modality, ...]]:
+        """Which modalities come together in which space: all in one."""
+        return {"joint": MODALITIES}
+
+    def embed(
+        self, batch: ClipBatch, modalities: tuple[Modality, ...], space: Space
+    ) -> dict[Modality, Float[Tensor, "clips dim"]]:
+        """Embeddings of all clips in the one space."""
+        return {modality: one.embeddings for modality, one in self(batch, modalities).items()}
 
     def forward(
         self, batch: ClipBatch, modalities: tuple[Modality, ...]

@@ -82,15 +82,16 @@ def stage_starts(metrics: Sequence[MetricsRow]) -> list[int | float]:
 
 
 def _draw_panel(panel: Axes, name: str, runs: Sequence[Run]) -> None:
-    stages = list(dict.fromkeys(run.results.stage for run in runs))
+    orders = list(dict.fromkeys((run.results.model, run.results.stage) for run in runs))
     for run in runs:
+        place = orders.index((run.results.model, run.results.stage))
         is_control = run.results.control != "none"
         steps, values = thin_out(run.metrics, name)
         panel.plot(
             steps,
             values,
             label=run.results.run,
-            color=CONTROL_COLOUR if is_control else COLOURS[stages.index(run.results.stage) % 4],
+            color=CONTROL_COLOUR if is_control else COLOURS[place % 4],
             linestyle="dotted" if is_control else "solid",
             linewidth=1.3,
         )

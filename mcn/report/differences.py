@@ -68,7 +68,9 @@ def retrieval_differences(runs: Sequence[RunResults], direction: str) -> Differe
     titles = {key: part.title for run in runs for key, part in run.benchmarks.items()}
     rows = []
     for key, title in titles.items():
-        orders = orders_of([run for run in runs if key in run.benchmarks])
+        orders = orders_of(
+            [r for r in runs if key in r.benchmarks and direction in r.benchmarks[key].queries]
+        )
         for first, second in pairs_to_compare(orders):
             groups = first.seeds[0].benchmarks[key].video_ids
             cells = {
@@ -89,7 +91,13 @@ def localization_differences(runs: Sequence[RunResults], direction: str) -> Diff
     """Every pair of orders on every benchmark of steps, by recall in order."""
     rows = []
     for key, part in localization_benchmarks(runs).items():
-        orders = orders_of([run for run in runs if key in run.localization])
+        orders = orders_of(
+            [
+                run
+                for run in runs
+                if key in run.localization and run.localization[key].allows(direction)
+            ]
+        )
         for first, second in pairs_to_compare(orders):
             of_first, present = mean_fractions(first, key, RECALL, direction)
             of_second, _ = mean_fractions(second, key, RECALL, direction)

@@ -50,10 +50,10 @@ def representatives(ranks: Sequence[int], count: int = 3) -> list[int]:
 
 def galleries(runs: Sequence[RunResults], frame: FrameLookup) -> list[Gallery]:
     """What the first run of every order found on every benchmark, controls left aside."""
-    first: dict[str, RunResults] = {}
+    first: dict[tuple[str, str], RunResults] = {}
     for run in runs:
         if run.control == "none":
-            first.setdefault(run.stage, run)
+            first.setdefault((run.model, run.stage), run)
     return [
         Gallery(
             run=run.run,

@@ -12,7 +12,7 @@ from mcn.evaluation.results import RunResults
 from mcn.evaluation.statistics import Interval, Verdict, against_chance
 from mcn.evaluation.step_videos import IN_ORDER, SECOND_BY_SECOND
 from mcn.report.orders import Order, orders_of
-from mcn.report.table import DIRECTIONS, MARKS
+from mcn.report.table import DIRECTIONS, MARKS, NOT_COMPARABLE
 
 RECALL = "recall"
 POOLED_RECALL = "recall pooled within tasks"
@@ -54,6 +54,7 @@ class LocalizationRow:
     is_control: bool
     num_seeds: int
     cells: dict[str, LocalizationCell]
+    """By measure; empty where the model's spaces do not allow it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,10 +143,13 @@ def _table(
         rows=tuple(
             LocalizationRow(
                 label=order.label,
-                compared_with=DIRECTIONS.get(direction, direction),
+                compared_with=DIRECTIONS.get(direction, direction)
+                + ("" if _allows(order, key, direction) else f": {NOT_COMPARABLE}"),
                 is_control=order.is_control,
                 num_seeds=len(order.seeds),
-                cells={column: _cell(order, key, column, direction) for column in columns},
+                cells={column: _cell(order, key, column, direction) for column in columns}
+                if _allows(order, key, direction)
+                else {},
             )
             for order in orders_of([run for run in runs if key in run.localization])
             for direction in directions
@@ -153,6 +157,10 @@ def _table(
         chance={column: f"{100 * _value(part, column, CHANCE):.1f}" for column in columns},
         remarks=tuple(_remarks(part, directions)),
     )
+
+
+def _allows(order: Order, key: str, direction: str) -> bool:
+    return order.seeds[0].localization[key].allows(direction)
 
 
 def _cell(order: Order, key: str, column: str, direction: str) -> LocalizationCell:

@@ -25,11 +25,15 @@ def build_table(runs: Sequence[RunResults], directions: Sequence[str]) -> Result
     benchmarks = _benchmarks(runs)
     rows = [
         Row(
+            model=order.model,
             stage=order.stage,
             control=order.control,
             direction=direction,
             num_seeds=len(order.seeds),
             cells={head.key: _cells(order.seeds, head, direction) for head in benchmarks},
+            is_comparable=any(
+                direction in part.queries for run in order.seeds for part in run.benchmarks.values()
+            ),
         )
         for order in orders_of(runs)
         for direction in directions

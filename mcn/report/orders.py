@@ -1,4 +1,4 @@
-"""Orders of training: what each means, where its rows and lines stand, and which are compared."""
+"""Models and orders of training: what they mean, where they stand, and which are compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +13,30 @@ ORDERS = {
 }
 """What the orders mean, in the sequence in which they are shown."""
 
+PLAIN_MODEL = "mcn"
+"""Its rows come first, and are called by their order alone."""
 
-def place(results: RunResults) -> tuple[bool, int, str, str, int]:
-    """Sorts runs as they are shown: by order, then by seed; controls last."""
+
+def place(results: RunResults) -> tuple[bool, bool, str, int, str, str, int]:
+    """Sorts runs as they are shown: by model, order and seed; controls last."""
     known = list(ORDERS)
     index = known.index(results.stage) if results.stage in known else len(known)
-    return results.control != "none", index, results.stage, results.control, results.seed
+    is_control, is_other = results.control != "none", results.model != PLAIN_MODEL
+    order = (index, results.stage, results.control, results.seed)
+    return is_control, is_other, results.model, *order
 
 
-def label_of(stage: str, control: str) -> str:
-    """How tables call an order, or one of its controls."""
-    return stage if control == "none" else f"{stage}, {control.replace('-', ' ')}"
+def label_of(model: str, stage: str, control: str) -> str:
+    """How tables call an order of a model, or one of its controls."""
+    order = stage if model == PLAIN_MODEL else f"{model} {stage}"
+    return order if control == "none" else f"{order}, {control.replace('-', ' ')}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """One order of training, or a control, with the runs that are its seeds."""
+    """One order of training a model, or a control, with the runs that are its seeds."""
 
+    model: str
     stage: str
     control: str
     seeds: tuple[RunResults, ...]
@@ -40,17 +47,17 @@ class Order:
 
     @property
     def label(self) -> str:
-        return label_of(self.stage, self.control)
+        return label_of(self.model, self.stage, self.control)
 
 
 def orders_of(runs: Sequence[RunResults]) -> list[Order]:
     """All orders, as `place` sorts them."""
-    found: dict[tuple[str, str], list[RunResults]] = {}
+    found: dict[tuple[str, str, str], list[RunResults]] = {}
     for run in sorted(runs, key=place):
-        found.setdefault((run.stage, run.control), []).append(run)
+        found.setdefault((run.model, run.stage, run.control), []).append(run)
     return [
-        Order(stage=stage, control=control, seeds=tuple(seeds))
-        for (stage, control), seeds in found.items()
+        Order(model=model, stage=stage, control=control, seeds=tuple(seeds))
+        for (model, stage, control), seeds in found.items()
     ]
 
 
@@ -60,5 +67,6 @@ def pairs_to_compare(orders: Sequence[Order]) -> list[tuple[Order, Order]]:
         (first, second)
         for index, first in enumerate(orders)
         for second in orders[index + 1 :]
-        if not first.is_control and (not second.is_control or second.stage == first.stage)
+        if not first.is_control
+        and (not second.is_control or (second.model, second.stage) == (first.model, first.stage))
     ]

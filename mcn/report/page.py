@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from mcn.evaluation.results import RunResults
 from mcn.evaluation.retrieval import METRICS
 from mcn.evaluation.statistics import RESAMPLES
 from mcn.report.content import ReportContent
@@ -18,7 +19,7 @@ from mcn.report.examples import galleries
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
 from mcn.report.orders import place
-from mcn.report.table import DIRECTIONS, MARKS
+from mcn.report.table import BY_SOUND, DIRECTIONS, MARKS
 from mcn.report.terms import fall, families
 from mcn.report.verdicts import findings, missing_inputs, summary
 
@@ -79,6 +80,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "table": table,
         "by_input": build_table(results, list(DIRECTIONS)),
         "num_inputs": len(DIRECTIONS),
+        "by_sound": build_table([run for run in results if _is_heard(run)], list(BY_SOUND)),
         "findings": judged,
         "summary": summary(judged),
         "missing_inputs": missing_inputs(results),
@@ -100,6 +102,11 @@ def _context(content: ReportContent) -> dict[str, Any]:
         ),
         "provenance": content.provenance,
     }
+
+
+def _is_heard(run: RunResults) -> bool:
+    """Runs evaluated before say nothing of sound by itself."""
+    return any(key in part.queries for part in run.benchmarks.values() for key in BY_SOUND)
 
 
 def _random_weights(provenance: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -10,6 +10,12 @@ from mcn.report.orders import ORDERS, label_of
 DIRECTIONS = {"t2va": "video + audio", "t2v": "video alone", "t2a": "audio alone"}
 """What sentences are compared with."""
 
+BY_SOUND = {"v2a": "the sound of clips, by their picture"}
+"""What is compared without sentences."""
+
+NOT_COMPARABLE = "in no space with text"
+"""Said of a way of comparing that a model's spaces do not allow."""
+
 MARKS: dict[Verdict, str] = {
     "above chance": "",
     "not told from chance": "\N{DAGGER}",
@@ -85,14 +91,17 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One order of training, or a control, compared in one way."""
+    """One order of training a model, or a control, compared in one way."""
 
+    model: str
     stage: str
     control: str
     direction: str
     num_seeds: int
     cells: Mapping[str, Mapping[str, Cell]]
     """By benchmark and metric; empty for a benchmark that was not evaluated."""
+    is_comparable: bool
+    """Whether the model's spaces allow it; without, no benchmark has cells."""
 
     @property
     def is_control(self) -> bool:
@@ -100,15 +109,17 @@ class Row:
 
     @property
     def label(self) -> str:
-        return label_of(self.stage, self.control)
+        return label_of(self.model, self.stage, self.control)
 
     @property
     def explanation(self) -> str:
-        return "control" if self.is_control else ORDERS.get(self.stage, "")
+        order = "control" if self.is_control else ORDERS.get(self.stage, "")
+        return order if self.is_comparable else f"{order}; {self.compared_with}"
 
     @property
     def compared_with(self) -> str:
-        return DIRECTIONS.get(self.direction, self.direction)
+        compared = {**DIRECTIONS, **BY_SOUND}.get(self.direction, self.direction)
+        return compared if self.is_comparable else f"{compared}: {NOT_COMPARABLE}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from mcn.evaluation.retrieval import METRICS
 from mcn.report.differences import localization_differences, retrieval_differences
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
-from mcn.report.table import Cell
+from mcn.report.table import NOT_COMPARABLE, Cell
 
 
 def text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table:
@@ -28,7 +28,9 @@ def text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table:
         text.add_row(Text(head.title, style="bold"))
         for row in table.rows:
             cells = row.cells[head.key]
-            if cells:
+            if not row.is_comparable:
+                text.add_row(row.label, Text(NOT_COMPARABLE, style="dim"))
+            elif cells:
                 text.add_row(
                     Text(row.label, style="italic" if row.is_control else ""),
                     *(_text(cells[m], is_best=table.is_best(cells[m], head)) for m in METRICS),
@@ -53,8 +55,9 @@ def steps_text_tables(runs: Sequence[RunResults], *, direction: str = "t2va") ->
         for name in ("", "measured", "%", "chance"):
             text.add_column(name, justify="left" if name in ("", "measured") else "right")
         for row in found.rows:
-            for column in found.columns:
-                cell = row.cells[column]
+            if not row.cells:
+                text.add_row(row.label, row.compared_with)
+            for column, cell in row.cells.items():
                 label = row.label if column == found.columns[0] else ""
                 text.add_row(label, column, cell.text + cell.mark, found.chance[column])
         tables.append(text)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mcn.evaluation.results import RunResults
 from mcn.evaluation.statistics import Verdict
-from mcn.report.table import DIRECTIONS, ResultsTable, Row
+from mcn.report.table import BY_SOUND, DIRECTIONS, ResultsTable, Row
 
 JUDGED_BY = "R@10"
 
@@ -62,8 +62,9 @@ def summary(judged: Sequence[Finding]) -> str:
 
 def missing_inputs(runs: Sequence[RunResults]) -> list[str]:
     """A sentence for clips left out, and for each way of comparing in which clips are missing."""
+    titles = {**DIRECTIONS, **BY_SOUND}
     sentences = [
-        f"{part.title}, {DIRECTIONS.get(direction, direction)}: {ranks.num_missing} of "
+        f"{part.title}, {titles.get(direction, direction)}: {ranks.num_missing} of "
         f"{part.num_queries} clips lack what is compared with and count as never found."
         for run in runs
         for part in run.benchmarks.values()

@@ -7,9 +7,12 @@ from mcn.clustering.engines import EngineName
 from mcn.data.audio_window import AudioWindow
 from mcn.data.clip_form import AudioPadding, ClipForm, VideoScale
 from mcn.data.training_batches import ClipDraws
-from mcn.objectives import Stage
+from mcn.modality import MmvSpace
+from mcn.objectives import Stage, terms_of
 
 OnNonfinite = Literal["stop", "skip"]
+
+ModelName = Literal["mcn", "mmv"]
 
 AT_LEAST_ONE = (
     "batch_size",
@@ -18,6 +21,7 @@ AT_LEAST_ONE = (
     "audio_frames",
     "clusters",
     "queue_size",
+    "candidates",
 )
 
 
@@ -28,6 +32,12 @@ class TrainConfig:
     stage: Stage
     """Order of the two stages: AV_T trains audio and video, then adds text; AVT trains all three
     at once."""
+    model: ModelName = "mcn"
+    """mcn brings all modalities into one space by contrast, clustering and reconstruction; mmv
+    compares video with audio by NCE, and video with text by MIL-NCE."""
+    space: MmvSpace = "fac"
+    """Of mmv: fac compares video and audio in a fine space, and text in a coarse one that is
+    reached through it; disjoint has two spaces that know nothing of each other; shared has one."""
     seed: int = 0
     """Decides initial weights, the order of videos and the clips drawn from them."""
     control: Literal["none", "shuffled-captions"] = "none"
@@ -50,7 +60,7 @@ class TrainConfig:
     """Steps over which the learning rate rises, but at most a tenth of a stage; then it falls
     along a cosine to 0."""
     embedding_dim: int = 2048
-    """Dimensions of the joint space."""
+    """Dimensions of the joint space of mcn; those of mmv have the published 512 and 256."""
     reconstruction_dim: int = 1024
     """Hidden dimensions of the decoders."""
     min_clip_seconds: float = 10.0
@@ -79,7 +89,8 @@ class TrainConfig:
     similarity: Literal["cosine", "product"] = "cosine"
     """How embeddings are compared: at unit length, or as they are, as published."""
     temperature: float = 0.1
-    """Divides the similarities in the contrastive and the clustering loss; published is 1."""
+    """Divides the similarities in the contrastive and the clustering loss; published for mcn is 1.
+    With --model mmv it is 0.07 by default."""
     overlapping_clips: Literal["left-out", "negatives"] = "left-out"
     """Clips of one video that overlap in time: left out of each other's negatives in the
     contrastive loss, or among them, as published."""
@@ -87,6 +98,13 @@ class TrainConfig:
     """Margin of the contrastive and the clustering loss."""
     contrastive_weight: float = 1.0
     """Weight of the sum of the contrastive terms."""
+    nce_weight: float = 1.0
+    """Of mmv: weight of the contrast between video and audio."""
+    mil_nce_weight: float = 1.0
+    """Of mmv: weight of the contrast between video and text."""
+    candidates: int = 1
+    """Of mmv: captions that may describe a clip, of which it is not said which one does: its own
+    and those nearest to it in time. With --model mmv 4 by default."""
     cluster_weight: float = 1.0
     """Weight of the mean of the clustering terms."""
     reconstruction_weight: float = 1.0
@@ -125,17 +143,50 @@ class TrainConfig:
             )
         if self.temperature <= 0:
             raise ValueError(f"temperature is {self.temperature} and must be positive")
+        if self.model == "mcn":
+            self._check_mcn()
+        else:
+            self._check_mmv()
         if self.audio_encoder == "pooled" and self.audio_weights != "random":
             raise ValueError(
                 f"--audio-weights {self.audio_weights}: no DAVEnet is trained that could start "
                 "from them; give --audio-encoder resdavenet or davenet too"
             )
 
+    def _check_mcn(self) -> None:
+        if self.space != "fac" or self.candidates != 1:
+            raise ValueError(
+                f"--space {self.space} --candidates {self.candidates}: MCN has one space and one "
+                "caption a clip; give --model mmv too"
+            )
+
+    def _check_mmv(self) -> None:
+        if self.audio_encoder != "pooled":
+            raise ValueError(
+                f"--audio-encoder {self.audio_encoder}: MMV is trained here on stored features; "
+                "leave it out, or give --model mcn"
+            )
+        # Not there yet while defaults are put together.
+        objectives = self.stage.value if isinstance(self.stage, Stage) else ()
+        for objective in objectives:
+            if not terms_of(self.model_name, objective):
+                compared = " and ".join(objective.modalities)
+                raise ValueError(
+                    f"--stage {self.stage.name}: MMV never compares {compared}, so that this stage "
+                    "has nothing to learn from; give AVT, AV_T or VT_A"
+                )
+
+    @property
+    def model_name(self) -> str:
+        """As tables call it: mcn, or mmv and its spaces."""
+        return self.model if self.model == "mcn" else f"{self.model}-{self.space}"
+
     @property
     def name(self) -> str:
         """The run's folder name, unless another is given."""
+        model = "" if self.model == "mcn" else f"{self.model_name}-"
         control = "" if self.control == "none" else f"-{self.control}"
-        return f"{self.stage.name}-seed{self.seed}{control}"
+        return f"{model}{self.stage.name}-seed{self.seed}{control}"
 
     @property
     def form(self) -> ClipForm:
@@ -173,6 +224,14 @@ class Runtime:
     """What to do at a step whose loss or gradient is not finite: stop there and say what it was,
     or leave the step out and count it. A run stopped so may be carried on with skip."""
 
+
+# Where the defaults of a model are not those of MCN. Four candidates are
+# those of MIL-NCE (Miech et al., 2020).
+# Command: python jobs/train.py --model mmv --stage AVT --gpus 4
+# Wall time: not measured on the whole corpus.
+MMV: dict[str, Any] = {"model": "mmv", "temperature": 0.07, "candidates": 4}
+
+MODELS: dict[str, dict[str, Any]] = {"mcn": {}, "mmv": MMV}
 
 # What the publication trained with (Chen et al., 2021), where it differs from the defaults, which
 # are the user's: one stage of 30 epochs over three modalities in 6144 dimensions.

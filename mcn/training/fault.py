@@ -5,10 +5,10 @@ the way of the data: weights, features, embeddings, reconstruction, terms, gradi
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,12 +16,19 @@ from torch import Tensor, nn
 
 from mcn.data.batches import ClipBatch
 from mcn.modality import MODALITIES, Modality
-from mcn.models.mcn import Encoded
 from mcn.training.distributed import gather_lines
 
 VIDEOS_SHOWN = 10
 
 What = Literal["weights", "features", "embeddings", "reconstruction", "term", "gradient"]
+
+
+class Part(NamedTuple):
+    """What a model computes of single clips, before it comes to the loss."""
+
+    what: Literal["embeddings", "reconstruction"]
+    modality: Modality
+    rows: Float[Tensor, "clips ..."]
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Float[Tensor, ""]:
 def find_fault(
     model: nn.Module,
     batch: ClipBatch,
-    encoded: Mapping[Modality, Encoded],
+    parts: Sequence[Part],
     terms: Mapping[str, Tensor],
     device: torch.device,
 ) -> Fault:
@@ -70,17 +77,17 @@ def find_fault(
     Args:
         model: As it was in the step, with the gradients that the step gave.
         batch: This rank's clips.
-        encoded: What the model makes of them, with gradients.
-        terms: Parts of the loss over all ranks, weighted, computed from `encoded`.
+        parts: What the model makes of them, with gradients.
+        terms: Terms of the loss over all ranks, weighted, computed from `parts`.
         device: Of this rank.
     """
     searches: list[Callable[[], list[Fault]]] = [
         partial(_in_weights, model, batch),
         partial(_in_features, batch),
-        partial(_in_embeddings, batch, encoded),
-        partial(_in_reconstruction, batch, encoded),
+        partial(_in_parts, "embeddings", batch, parts),
+        partial(_in_parts, "reconstruction", batch, parts),
         partial(_in_terms, batch, terms),
-        partial(_in_gradients_of_terms, batch, encoded, terms),
+        partial(_in_gradients_of_terms, batch, parts, terms),
         partial(_in_gradients_of_weights, model, batch),
     ]
     for search in searches:
@@ -120,14 +127,13 @@ def _in_features(batch: ClipBatch) -> list[Fault]:
     return _in_rows("features", "", features, batch)
 
 
-def _in_embeddings(batch: ClipBatch, encoded: Mapping[Modality, Encoded]) -> list[Fault]:
-    rows = {modality: one.embeddings for modality, one in encoded.items()}
-    return _in_rows("embeddings", "", rows, batch)
-
-
-def _in_reconstruction(batch: ClipBatch, encoded: Mapping[Modality, Encoded]) -> list[Fault]:
-    rows = {modality: one.reconstruction_error for modality, one in encoded.items()}
-    return _in_rows("reconstruction", "", rows, batch)
+def _in_parts(what: What, batch: ClipBatch, parts: Sequence[Part]) -> list[Fault]:
+    return [
+        fault
+        for part in parts
+        if part.what == what
+        for fault in _in_rows(what, "", {part.modality: part.rows}, batch)
+    ]
 
 
 def _in_terms(batch: ClipBatch, terms: Mapping[str, Tensor]) -> list[Fault]:
@@ -140,21 +146,19 @@ def _in_terms(batch: ClipBatch, terms: Mapping[str, Tensor]) -> list[Fault]:
 
 
 def _in_gradients_of_terms(
-    batch: ClipBatch, encoded: Mapping[Modality, Encoded], terms: Mapping[str, Tensor]
+    batch: ClipBatch, parts: Sequence[Part], terms: Mapping[str, Tensor]
 ) -> list[Fault]:
     """Gradients that single terms have in what is computed of single clips."""
-    learning = [
-        (modality, part) for modality, one in encoded.items() for part in one if part.requires_grad
-    ]
+    learning = [part for part in parts if part.rows.requires_grad]
     faults: list[Fault] = []
     for name, term in terms.items():
         gradients = torch.autograd.grad(
-            term, [part for _, part in learning], retain_graph=True, allow_unused=True
+            term, [part.rows for part in learning], retain_graph=True, allow_unused=True
         )
-        for (modality, _), gradient in zip(learning, gradients, strict=True):
+        for part, gradient in zip(learning, gradients, strict=True):
             if gradient is not None:
                 norms = gradient[:, None].flatten(1).norm(dim=1)
-                faults += _in_rows("gradient", name, {modality: norms}, batch)
+                faults += _in_rows("gradient", name, {part.modality: norms}, batch)
     return faults
 
 

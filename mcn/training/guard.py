@@ -114,6 +114,7 @@ class Guard:
             "audio": batch.audio,
             "words": batch.words,
             "is_word": batch.is_word,
+            **({} if batch.other_words is None else {"other_words": batch.other_words}),
             **({} if batch.audio_frames is None else {"audio_frames": batch.audio_frames}),
             **{f"has.{modality}": mask for modality, mask in batch.has.items()},
         }

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -103,6 +102,7 @@ class _Loop:
             shuffled_captions=config.control == "shuffled-captions",
             clip_draws=config.clip_draws,
             audio_window=config.audio_window,
+            candidates=config.candidates,
         )
         self.batches = TrainingBatches(reader, sampling, rank=rank(), world_size=world_size())
         self.stage_lengths = [n * self.batches.steps_per_epoch for n in config.epochs]
@@ -148,7 +148,7 @@ class _Loop:
                 length = self.stage_lengths[index]
                 trainer = StageTrainer(self.config, objective, self.model, num_steps=length)
                 if saved is not None and saved.meta["stage"] == index:
-                    trainer.load_state(saved.part("optimizer"), saved.part("clustering"))
+                    trainer.load_state(saved)
                 while self.step < stage_end:
                     with waiting:
                         batch = next(batches)
@@ -206,9 +206,6 @@ class _Loop:
             "step": self.step,
             "stage": stage,
             "skipped_in_a_row": guard.skipped_in_a_row,
-            "dims": asdict(self.model.dims),
-            "has_unit_length": self.model.has_unit_length,
-            "form": asdict(self.model.form),
-            "audio_network": self.model.audio_network,
+            **self.model.described,
         }
         save_checkpoint(self.run.last, Checkpoint(tensors, meta))

@@ -8,13 +8,19 @@ from mcn.modality import Modality
 from mcn.models.audio_encoder import SpectrogramEncoder
 from mcn.models.davenet import DAVENETS, ROW_DIM
 from mcn.models.mcn import Mcn, McnDims
+from mcn.models.mmv import Mmv, MmvDims
 from mcn.models.pretrained import load_published
+from mcn.models.trained import Model
 from mcn.training.config import TrainConfig
 
 
-def new_model(config: TrainConfig, feature_dims: dict[Modality, int]) -> Mcn:
+def new_model(config: TrainConfig, feature_dims: dict[Modality, int]) -> Model:
     """With first weights drawn by the run's seed."""
     torch.manual_seed(config.seed)
+    has_unit_length = config.similarity == "cosine"
+    if config.model == "mmv":
+        sizes = MmvDims(**feature_dims)
+        return Mmv(sizes, space=config.space, has_unit_length=has_unit_length, form=config.form)
     is_pooled = config.audio_encoder == "pooled"
     audio_dim = feature_dims["audio"] if is_pooled else ROW_DIM
     dims = McnDims(
@@ -26,20 +32,20 @@ def new_model(config: TrainConfig, feature_dims: dict[Modality, int]) -> Mcn:
     )
     return Mcn(
         dims,
-        has_unit_length=config.similarity == "cosine",
+        has_unit_length=has_unit_length,
         target_learns=config.reconstruction_target == "attached",
         form=config.form,
         audio_network=None if config.audio_encoder == "pooled" else config.audio_encoder,
     )
 
 
-def load_davenet(model: Mcn, path: Path) -> None:
+def load_davenet(model: Model, path: Path) -> None:
     """Have the model's DAVEnet start from a published checkpoint of it, or of what holds it.
 
     Raises:
         ValueError: The file holds none, or the other one.
     """
-    audio = model.encoders["audio"]
+    audio = model.get_submodule("encoders.audio")
     assert isinstance(audio, SpectrogramEncoder)
     published = load_published(path)
     davenet = getattr(published, "DAVEnet", published)

@@ -9,10 +9,10 @@ from mcn.data.batches import ClipBatch
 from mcn.data.clip_reader import word_vectors
 from mcn.data.training_batches import TrainingBatches
 from mcn.modality import Modality
-from mcn.models.mcn import Mcn
+from mcn.models.trained import Model
 
 
-def set_input_statistics(model: Mcn, batches: TrainingBatches, *, num_batches: int) -> None:
+def set_input_statistics(model: Model, batches: TrainingBatches, *, num_batches: int) -> None:
     """Standardise each modality's input, unless of spectrograms, by the first batches."""
     device = next(model.parameters()).device
     standardizers = model.standardizers()

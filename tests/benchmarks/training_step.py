@@ -24,6 +24,7 @@ from mcn.models.mcn import Mcn, McnDims
 from mcn.objectives import Stage
 from mcn.training.clusterer import Clusterer
 from mcn.training.config import TrainConfig
+from mcn.training.mcn_learner import McnLearner
 from mcn.training.stage import StageTrainer
 from tests.benchmarks.result import Result, Row
 from tests.benchmarks.training_corpus import FEATURES, sampling, write_training_stores
@@ -75,7 +76,8 @@ def _profile_steps(
     model.know_words(word_vectors(batches.reader))
     trainer = StageTrainer(config, objective, model, num_steps=1000)
     _profile(trainer, batches, 0)  # warms up, and gives first centroids
-    clusterer = trainer.clusterer
+    assert isinstance(trainer.learner, McnLearner)
+    clusterer = trainer.learner.clusterer
     clusterer.queue.push(F.normalize(torch.randn_like(clusterer.queue.rows), dim=1))
     plain = [_profile(trainer, batches, 1 + step) for step in range(PLAIN_STEPS)]
     clusterer.steps_since_fit = config.refit_every_steps
