@@ -277,8 +277,8 @@ def test_reduced_rows_keep_the_distances_of_rows_in_a_subspace() -> None:
     reduced = reduce_dims(rows, torch.randperm(900))
     assert reduced.shape == (900, DIMS)
     torch.testing.assert_close(
-        torch.cdist(*2 * [reduced.double()]),
-        torch.cdist(*2 * [rows.double()]),
+        torch.cdist(reduced.double(), reduced.double()),
+        torch.cdist(rows.double(), rows.double()),
         rtol=1e-3,
         atol=1e-2,
     )
