@@ -95,11 +95,13 @@ def _profile(trainer: StageTrainer, batches: TrainingBatches, step: int) -> dict
     inside = {
         part: spent[unwrap(function).__code__]
         for part, function in (
+            ("forward", StageTrainer._encode),
+            ("loss", StageTrainer._terms),
             ("clustering", Clusterer.__call__),
             ("backward", torch.Tensor.backward),
             ("guard", StageTrainer._measure),
             ("optimizer", torch.optim.Adam.step),
         )
     }
-    forward = spent[StageTrainer.step.__code__] - sum(inside.values())
-    return {"data": data, "forward and loss": forward, **inside}
+    rest = spent[StageTrainer.step.__code__] - sum(inside.values())
+    return {"data": data, **inside, "all else": rest}
