@@ -42,10 +42,12 @@ class Arguments:
     """Rows of MCN in the table."""
     mmv_spaces: tuple[MmvSpace, ...] = MMV_SPACES
     """Rows of MMV, each of which trains all three modalities at once."""
+    mmv_epochs: int = 20
+    """Passes over the videos in a row of MMV."""
     stage1_epochs: int = 20
-    """Passes over the videos in the first stage."""
+    """Passes over the videos in the first stage of a row of MCN."""
     stage2_epochs: int = 10
-    """Passes over the videos in the second stage."""
+    """Passes over the videos in the second stage of a row of MCN."""
 
 
 def main(arguments: Arguments) -> None:
@@ -90,8 +92,9 @@ def _rows(arguments: Arguments) -> list[TrainConfig]:
     epochs = {"stage1_epochs": arguments.stage1_epochs, "stage2_epochs": arguments.stage2_epochs}
     settings = {**DEMO, **epochs}
     rows = [TrainConfig(stage=stage, **settings) for stage in arguments.stages]
+    mmv_epochs = {"stage1_epochs": arguments.mmv_epochs, "stage2_epochs": 0}
     rows += [
-        TrainConfig(stage=Stage.AVT, space=space, **{**settings, **MMV})
+        TrainConfig(stage=Stage.AVT, space=space, **{**DEMO, **MMV, **mmv_epochs})
         for space in arguments.mmv_spaces
     ]
     return [*rows, TrainConfig(stage=CONTROL, control="shuffled-captions", **settings)]

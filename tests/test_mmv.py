@@ -231,6 +231,16 @@ def test_a_run_stopped_and_carried_on_ends_with_the_bytes_of_one_left_alone(
     assert killed.metrics.read_bytes() == undisturbed.metrics.read_bytes()
 
 
+def test_products_in_half_precision_begin_with_the_same_loss(
+    root: Path, trained: dict[MmvSpace, RunFolder]
+) -> None:
+    config = replace(CONFIG, precision="bf16", stage1_epochs=1, stage2_epochs=0)
+    losses = [row["loss"] for row in read_metrics(train_here(root, config, "bf16").metrics)]
+    exact = read_metrics(trained["fac"].metrics)[0]["loss"]
+    assert losses[0] != exact and losses[0] == pytest.approx(exact, rel=0.02)
+    assert len(losses) == 3
+
+
 Outcome = tuple[float, dict[str, torch.Tensor]]
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mcn.root import REPOSITORY
 from mcn.store.snapshot import Snapshot
@@ -103,6 +104,9 @@ def test_models_stand_in_one_table_and_what_no_space_compares_is_said_there(root
         *("AVT-seed0", "AT_V-seed0"),
         *("mmv-fac-AVT-seed0", "mmv-disjoint-AVT-seed0"),
     }
+    for run, settings in (("AVT-seed0", (0.1, 1)), ("mmv-fac-AVT-seed0", (0.07, 4))):
+        begun = yaml.safe_load((root / "runs" / run / "config.yaml").read_text())["train"]
+        assert (begun["temperature"], begun["candidates"]) == settings, "defaults of the model"
     table = (root / "report" / "study" / "report.md").read_text()
     first = [line for line in table.splitlines() if line.startswith("|")]
     labels = [line.split(" | ")[0] for line in first[2:6]]

@@ -11,7 +11,7 @@ from mcn.evaluation.retrieval import METRICS
 from mcn.report.differences import localization_differences, retrieval_differences
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
-from mcn.report.table import NOT_COMPARABLE, Cell
+from mcn.report.table import Cell
 
 
 def text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table:
@@ -29,7 +29,7 @@ def text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table:
         for row in table.rows:
             cells = row.cells[head.key]
             if not row.is_comparable:
-                text.add_row(row.label, Text(NOT_COMPARABLE, style="dim"))
+                text.add_row(row.label, *(Text("-", style="dim") for _ in METRICS))
             elif cells:
                 text.add_row(
                     Text(row.label, style="italic" if row.is_control else ""),
@@ -40,10 +40,12 @@ def text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table:
             *(Text(head.chance[metric], style="dim") for metric in METRICS),
             end_section=True,
         )
-    text.caption = Text(
+    remarks = [f"{row.label}, {row.compared_with}" for row in table.rows if not row.is_comparable]
+    marks = (
         "[95 % interval]  bold: best  \N{DAGGER} not told from chance  "
         "\N{DOUBLE DAGGER} worse than chance"
     )
+    text.caption = Text("\n".join([marks, *remarks]))
     return text
 
 
@@ -54,12 +56,15 @@ def steps_text_tables(runs: Sequence[RunResults], *, direction: str = "t2va") ->
         text = Table(title=f"steps in {found.title}", box=box.SIMPLE_HEAD, pad_edge=False)
         for name in ("", "measured", "%", "chance"):
             text.add_column(name, justify="left" if name in ("", "measured") else "right")
+        remarks: list[str] = []
         for row in found.rows:
             if not row.cells:
-                text.add_row(row.label, row.compared_with)
+                text.add_row(row.label, "-")
+                remarks.append(f"{row.label}, {row.compared_with}")
             for column, cell in row.cells.items():
                 label = row.label if column == found.columns[0] else ""
                 text.add_row(label, column, cell.text + cell.mark, found.chance[column])
+        text.caption = "\n".join(remarks) or None
         tables.append(text)
     return tables
 
