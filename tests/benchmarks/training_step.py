@@ -96,7 +96,7 @@ def _profile(trainer: StageTrainer, batches: TrainingBatches, step: int) -> dict
         part: spent[unwrap(function).__code__]
         for part, function in (
             ("forward", StageTrainer._encode),
-            ("loss", StageTrainer._terms),
+            ("loss", McnLearner.terms),
             ("clustering", Clusterer.__call__),
             ("backward", torch.Tensor.backward),
             ("guard", StageTrainer._measure),
