@@ -12,7 +12,8 @@ RAISED = re.compile(r'(?:MediaError|VideoFailedError|failed_record)\(\s*(?:video
 
 def test_every_reason_of_the_extractors_has_its_class() -> None:
     sources = "".join(path.read_text() for path in Path(REPOSITORY / "extractors").glob("*.py"))
-    reasons = set(RAISED.findall(sources))
+    # A pass that was cut off is made again for each feature alone, and fails for another reason.
+    reasons = set(RAISED.findall(sources)) - {"cut-off"}
     assert {"truncated", "hung", "too-short", "slow"} <= reasons
     assert reasons | {*CURABLE.values(), *FINAL.values(), "gone"} <= CLASS_OF.keys()
 
