@@ -70,6 +70,7 @@ def test_the_demo_ends_with_a_report_of_every_row(undisturbed: Path) -> None:
         "youcook2": 6,
     }
     assert "AV_T" in page and "shuffled" in page
+    assert all(f"mmv-{space} AVT" in page for space in ("fac", "shared", "disjoint"))
 
 
 @pytest.mark.slow

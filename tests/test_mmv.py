@@ -231,6 +231,20 @@ def test_a_run_stopped_and_carried_on_ends_with_the_bytes_of_one_left_alone(
     assert killed.metrics.read_bytes() == undisturbed.metrics.read_bytes()
 
 
+def test_a_step_that_goes_wrong_is_named_and_leaves_no_trace(root: Path) -> None:
+    reader = ClipReader(open_stores(root / "store", FEATURES))
+    batch = TrainingBatches(reader, SAMPLING)[0]
+    model = model_in(Stage.AVT)
+    model.know_words(word_vectors(reader))
+    trainer = StageTrainer(CONFIG, CONFIG.stage.value[0], model, num_steps=10)
+    assert trainer.step(batch, 0).fault is None
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fault = trainer.step(replace(batch, audio=torch.full_like(batch.audio, 3e38)), 1).fault
+    assert fault is not None
+    assert (fault.what, fault.modality) == ("embeddings", "audio")
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
 def test_products_in_half_precision_begin_with_the_same_loss(
     root: Path, trained: dict[MmvSpace, RunFolder]
 ) -> None:
