@@ -28,7 +28,7 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.machine import describe_machine, installed_versions
 from tests.benchmarks.result import Result
-from tests.benchmarks.table import print_results
+from tests.benchmarks.table import HOW_TO_READ, print_machine, print_results
 
 BENCHMARKS: dict[str, Callable[..., list[Result]]] = {
     "store_clips": store_clips.measure,
@@ -68,12 +68,13 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Measures, prints and writes."""
     machine, versions = describe_machine(), installed_versions()
-    results = [
-        result
-        for name in arguments.names or BENCHMARKS
-        for result in _run(name, quick=arguments.quick)
-    ]
-    print_results(results, machine, versions)
+    print_machine(machine, versions)
+    results = []
+    for name in arguments.names or BENCHMARKS:
+        measured = _run(name, quick=arguments.quick)
+        print_results(measured)
+        results += measured
+    print(HOW_TO_READ)
     if arguments.quick:
         print("measured with --quick: small sizes, of which the numbers mean little")
     if arguments.out is not None:

@@ -10,26 +10,34 @@ from tests.benchmarks.result import Result, Row
 
 LEAST_WIDTH = 130
 
+HOW_TO_READ = """
+ratio: how many times as long as ours it took, the median of rounds (least to most); below 1 it was
+faster than ours. Seconds are those of a round, the median; CPU seconds are of all threads and child
+processes. The first contender is ours."""
 
-def print_results(
-    results: Sequence[Result], machine: Mapping[str, str], versions: Mapping[str, str]
-) -> None:
-    """The machine, what was measured and found, and what was left out."""
+
+def print_machine(machine: Mapping[str, str], versions: Mapping[str, str]) -> None:
+    """Where and with what is measured."""
+    console = _console()
+    console.print("; ".join(f"{name}: {value}" for name, value in machine.items()))
+    console.print(", ".join(f"{name} {value}" for name, value in versions.items()))
+
+
+def print_results(results: Sequence[Result]) -> None:
+    """What was measured and found, and what was left out."""
+    console = _console()
+    for result in results:
+        console.print(f"\n[bold]{escape(result.title)}[/bold]: {escape(result.measured)}")
+        console.print(_table(result), soft_wrap=False)
+    for line in dict.fromkeys(line for result in results for line in result.left_out):
+        console.print(escape(line))
+
+
+def _console() -> Console:
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = max(console.width, LEAST_WIDTH)
-    console.print("; ".join(f"{name}: {value}" for name, value in machine.items()))
-    console.print(", ".join(f"{name} {value}" for name, value in versions.items()))
-    for result in results:
-        console.print(f"\n[bold]{result.title}[/bold]: {escape(result.measured)}")
-        console.print(_table(result), soft_wrap=False)
-    console.print(
-        "\nratio: how many times as long as ours it took, the median of rounds (least to most); "
-        "below 1 it was faster than ours. Seconds are those of a round, the median; CPU seconds "
-        "are of all threads and child processes."
-    )
-    for line in dict.fromkeys(line for result in results for line in result.left_out):
-        console.print(line)
+    return console
 
 
 def _table(result: Result) -> Table:
