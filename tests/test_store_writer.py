@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -168,8 +169,10 @@ def test_a_crash_between_any_two_steps_of_sealing_is_mended_by_running_again(
         left = [calls_before_the_crash]
 
         def crash(*arguments: Any, left: list[int] = left, **options: Any) -> Any:
-            left[0] -= 1
-            if left[0] < 0:
+            # The thread that renews the lease writes too, when it is time to.
+            is_ours = threading.current_thread() is threading.main_thread()
+            left[0] -= is_ours
+            if is_ours and left[0] < 0:
                 raise CrashError
             return real(*arguments, **options)
 
