@@ -6,8 +6,10 @@ constant. What MCN clusters are the frozen modalities where there are any, so th
 are targets that stand still.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -209,13 +211,16 @@ def mcn_terms(
     return terms
 
 
+NO_MASKS: Mapping[LossName, Bool[Tensor, "clips clips"]] = MappingProxyType({})
+
+
 def mmv_terms(
     rows: tuple[Term, ...],
     embedded: dict[Place, Float[Tensor, "clips ..."]],
     has: dict[Modality, Bool[Tensor, "clips ..."]],
     *,
     temperature: float,
-    not_negatives: Bool[Tensor, "clips clips"] | None = None,
+    not_negatives: Mapping[LossName, Bool[Tensor, "clips clips"]] = NO_MASKS,
 ) -> dict[str, Float[Tensor, ""]]:
     """Every term of MMV's loss by name, unweighted; clips count only where they have both inputs.
 
@@ -224,8 +229,8 @@ def mmv_terms(
         embedded: All clips of the batch; of text all candidates, as (clips, candidates, dim).
         has: Which of them have the modality; of text which candidates there are.
         temperature: Divides all similarities.
-        not_negatives: Pairs of clips that are not held against each other, with False on the
-            diagonal.
+        not_negatives: By loss, pairs of clips that are not held against each other, with False on
+            the diagonal.
     """
     terms: dict[str, Tensor] = {}
     for term in rows:
@@ -240,8 +245,8 @@ def mmv_terms(
         similarity = products(left[both], right[both].flatten(0, 1))
         similarity = similarity.view(num_clips, num_clips, candidates)
         similarity = similarity.masked_fill(~is_right[both], -torch.inf)
-        if not_negatives is not None:
-            left_out = not_negatives[both][:, both]
+        if term.loss in not_negatives:
+            left_out = not_negatives[term.loss][both][:, both]
             similarity = similarity.masked_fill(left_out[..., None], -torch.inf)
         similarity = similarity.flatten(start_dim=1)
         if term.loss == "nce":

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
+from mcn.data.clip_form import ClipForm
 from mcn.data.clip_reader import ClipReader
-from mcn.data.stores import open_stores
+from mcn.data.stores import Features, open_stores
 from mcn.data.training_batches import TrainingBatches
 from mcn.progress import Progress
 from mcn.stop import STOP_SIGNALS, stop_on_signal
 from mcn.training.distributed import cpus_of_rank
-from mcn.training.loader import MOST_WORKERS, default_workers, read_ahead
+from mcn.training.loader import MOST_WORKERS, clip_bytes, default_workers, read_ahead
 from mcn.training.waiting import WaitingForData
-from tests.stores import FEATURES, write_stores
+from tests.stores import FEATURES, SPECTROGRAMS, ids_of_stores, write_spectrograms, write_stores
 from tests.test_training_batches import SAMPLING
 
 CPU = torch.device("cpu")
@@ -149,6 +151,19 @@ def test_nobody_reads_ahead_more_than_shared_memory_holds(
     monkeypatch.setenv("CPUS_PER_RANK", "8")
     huge = replace(SAMPLING, batch_size=10**12)
     assert default_workers(TrainingBatches(batches.reader, huge)) == 0
+
+
+@pytest.mark.parametrize("features", [FEATURES, SPECTROGRAMS], ids=["rows", "spectrograms"])
+def test_a_batch_on_its_way_is_as_large_as_is_reckoned(tmp_path: Path, features: Features) -> None:
+    write_stores(tmp_path, num_videos=4)
+    write_spectrograms(tmp_path, ids_of_stores(4))
+    form = ClipForm(spectrogram_frames=400 if features is SPECTROGRAMS else None)
+    reader = ClipReader(open_stores(tmp_path, features), form)
+    batches = TrainingBatches(reader, replace(SAMPLING, candidates=3))
+    batch = batches[0]
+    tensors = [value for value in vars(batch).values() if isinstance(value, Tensor)]
+    actual = sum(tensor.nbytes for tensor in tensors)
+    assert actual == pytest.approx(len(batch) * clip_bytes(batches), rel=0.3)
 
 
 def test_the_wait_for_data_is_a_share_of_all_time() -> None:

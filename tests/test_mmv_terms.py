@@ -9,13 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mcn.data.batches import NO_WORD
-from mcn.data.clip_reader import ClipReader
+from mcn.data.batches import NO_WORD, clips_that_lack_all, collate
+from mcn.data.clip_reader import ClipReader, word_vectors
 from mcn.data.clips import nearest_captions
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
 from mcn.modality import Modality, Place
-from mcn.objectives import TERMS, Stage, mmv_terms, settled_terms, terms_of
+from mcn.models.mmv import Mmv, MmvDims
+from mcn.objectives import TERMS, Stage, mmv_terms, overlapping_clips, settled_terms, terms_of
 from tests.published_runs import SAMPLING
 from tests.stores import FEATURES, WORDS_PER_CLIP, write_stores
 
@@ -62,7 +63,7 @@ def terms_now(embedded: dict[Place, Tensor], apart: Tensor | None) -> dict[str, 
         embedded,
         what_clips_have(),
         temperature=TEMPERATURE,
-        not_negatives=apart,
+        not_negatives={} if apart is None else {"nce": apart, "mil-nce": apart},
     )
 
 
@@ -176,3 +177,33 @@ def test_a_batch_has_the_clips_own_words_first_and_no_word_where_there_are_no_mo
     assert is_word.sum(dim=2).tolist() == [[WORDS_PER_CLIP] * 3 + [0]] * 9
     part = batch[2:5]
     assert part.other_words is not None and torch.equal(part.other_words, batch.other_words[2:5])
+
+
+def test_a_caption_near_a_clip_is_no_rival_of_a_clip_that_has_it_too(tmp_path: Path) -> None:
+    write_stores(tmp_path, num_videos=3)
+    reader = ClipReader(open_stores(tmp_path, FEATURES))
+    batch = TrainingBatches(reader, replace(SAMPLING, clips_per_video=5, candidates=3))[0]
+    assert batch.told_seconds is not None
+    apart = overlapping_clips(batch.video_numbers, batch.told_seconds)
+    words, is_word = batch.candidates  # in these stores every word is said once
+    said = [set(words[clip][is_word[clip]].tolist()) for clip in range(len(batch))]
+    shared = [
+        (one, other)
+        for one in range(len(batch))
+        for other in range(len(batch))
+        if one != other and said[one] & said[other]
+    ]
+    assert shared and all(apart[pair] for pair in shared)
+    assert not apart.all()
+
+
+def test_a_rank_without_clips_has_no_embeddings(tmp_path: Path) -> None:
+    write_stores(tmp_path, num_videos=3)
+    reader = ClipReader(open_stores(tmp_path, FEATURES))
+    model = Mmv(MmvDims(**reader.dims), space="fac")
+    model.know_words(word_vectors(reader))
+    none = collate([clips_that_lack_all(0, reader.dims, max_words=3, candidates=4)])
+    places = tuple(place for term in TERMS["mmv-fac"] for place in term.places)
+    embedded = model(none, places)
+    assert {place: len(rows) for place, rows in embedded.items()} == dict.fromkeys(places, 0)
+    assert embedded["text", "coarse"].shape[1] == 4

@@ -1,10 +1,10 @@
 """One training batch: clips of several videos, with what each of them has of each modality."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ class Clips:
     """The numbers of each clip's words, and then NO_WORD."""
     other_words: Int32[np.ndarray, "clips others words"] | None = None
     """The same of captions near each clip, nearest first, if more than its own are wanted."""
+    told_seconds: Float64[np.ndarray, "clips 2"] | None = None
+    """From where to where its captions reach, if those are more than its own."""
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -72,25 +74,15 @@ class ClipBatch:
     how many clips; every modality is listed."""
     other_words: Int32[Tensor, "clips others words"] | None = None
     """Captions near each clip, nearest first, with NO_WORD where there is none."""
+    told_seconds: Float64[Tensor, "clips 2"] | None = None
+    """From where to where all captions of a clip reach; None where its own is the only one."""
 
     def __len__(self) -> int:
         return len(self.video_ids)
 
     def __getitem__(self, clips: slice) -> "ClipBatch":
         """Some of the clips, with what was kept out of all."""
-        return ClipBatch(
-            self.video_ids[clips],
-            self.video_numbers[clips],
-            self.seconds[clips],
-            self.video[clips],
-            self.audio[clips],
-            None if self.audio_frames is None else self.audio_frames[clips],
-            self.words[clips],
-            self.is_word[clips],
-            {modality: mask[clips] for modality, mask in self.has.items()},
-            self.kept_out,
-            None if self.other_words is None else self.other_words[clips],
-        )
+        return replace(self._each(lambda rows: rows[clips]), video_ids=self.video_ids[clips])
 
     @property
     def num_kept_out(self) -> int:
@@ -99,18 +91,19 @@ class ClipBatch:
 
     def to(self, device: torch.device) -> "ClipBatch":
         """The same batch on another device."""
-        return ClipBatch(
-            self.video_ids,
-            self.video_numbers.to(device, non_blocking=True),
-            self.seconds.to(device, non_blocking=True),
-            self.video.to(device, non_blocking=True),
-            self.audio.to(device, non_blocking=True),
-            None if self.audio_frames is None else self.audio_frames.to(device, non_blocking=True),
-            self.words.to(device, non_blocking=True),
-            self.is_word.to(device, non_blocking=True),
-            {m: mask.to(device, non_blocking=True) for m, mask in self.has.items()},
-            self.kept_out,
-            None if self.other_words is None else self.other_words.to(device, non_blocking=True),
+        return self._each(lambda rows: rows.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "ClipBatch":
+        """The same batch where a GPU can fetch it while others work; asked for by the loader."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "ClipBatch":
+        """With another tensor in the place of each."""
+        changed: dict[str, Any] = {
+            name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(
+            self, **changed, has={modality: change(mask) for modality, mask in self.has.items()}
         )
 
     @property
@@ -144,6 +137,7 @@ def clips_that_lack_all(
         np.full((num_clips, candidates - 1, max_words), NO_WORD, np.int32)
         if candidates > 1
         else None,
+        np.tile([0.0, 1.0], (num_clips, 1)) if candidates > 1 else None,
     )
 
 
@@ -162,6 +156,7 @@ def collate(videos: Sequence[Clips], form: ClipForm = DEFAULT_FORM) -> ClipBatch
     words = torch.from_numpy(np.concatenate([clips.words for clips in videos]))
     is_word = words >= 0
     others = [clips.other_words for clips in videos if clips.other_words is not None]
+    told = [clips.told_seconds for clips in videos if clips.told_seconds is not None]
     audio, has_audio, audio_frames = _side_by_side_audio([clips.audio for clips in videos], form)
     features: dict[Modality, Tensor] = {
         "video": _side_by_side([clips.video.rows for clips in videos]),
@@ -190,6 +185,7 @@ def collate(videos: Sequence[Clips], form: ClipForm = DEFAULT_FORM) -> ClipBatch
         has=has,
         kept_out=kept_out,
         other_words=torch.from_numpy(np.concatenate(others)) if others else None,
+        told_seconds=torch.from_numpy(np.concatenate(told)) if told else None,
     )
 
 

@@ -105,20 +105,25 @@ class TrainingBatches(Dataset[ClipBatch]):
         )
         if self.sampling.candidates == 1:
             return clips
-        return replace(clips, other_words=self._words_near(source, starts, ends, ranges))
+        near = [
+            nearest_captions(starts, ends, own, number=self.sampling.candidates - 1)
+            for own in ranges
+        ]
+        told = [[*of_clip, *range(*own)] for of_clip, own in zip(near, ranges, strict=True)]
+        reach = [(min(starts[c] for c in of), max(ends[c] for c in of)) for of in told]
+        return replace(
+            clips,
+            other_words=self._words_near(source, near),
+            told_seconds=np.array(reach, np.float64).reshape(len(ranges), 2),
+        )
 
     def _words_near(
-        self,
-        source: str,
-        starts: Sequence[float],
-        ends: Sequence[float],
-        ranges: Sequence[tuple[int, int]],
+        self, source: str, near: Sequence[Sequence[int]]
     ) -> Int32[np.ndarray, "clips others words"]:
-        """Single captions near each range of captions; no word where there are no more."""
+        """Single captions near each clip; no word where there are no more."""
         number, max_words = self.sampling.candidates - 1, self.sampling.max_words
-        near = [nearest_captions(starts, ends, own, number=number) for own in ranges]
         captions = [(caption, caption + 1) for of_clip in near for caption in of_clip]
-        words = np.full((len(ranges), number, max_words), NO_WORD, np.int32)
+        words = np.full((len(near), number, max_words), NO_WORD, np.int32)
         is_there = np.arange(number) < np.array([len(of_clip) for of_clip in near])[:, None]
         words[is_there] = self.reader.caption_words(source, captions, max_words=max_words)
         return words

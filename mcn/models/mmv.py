@@ -117,8 +117,9 @@ class TextHead(nn.Module):
         is_word: Bool[Tensor, "clips candidates words"],
     ) -> Float[Tensor, "clips candidates out_dim"]:
         sentences = self.pool(words.flatten(0, 1), is_word.flatten(0, 1))
-        embeddings: Tensor = self.out(sentences)
-        return embeddings.view(*words.shape[:2], -1)
+        # Not by -1, which a rank without clips leaves open.
+        embeddings: Tensor = self.out(sentences).view(*words.shape[:2], self.out.out_features)
+        return embeddings
 
 
 class Mmv(WordReader):

@@ -35,11 +35,19 @@ def default_workers(batches: TrainingBatches) -> int:
 
     Fewer where shared memory, through which batches travel, does not hold what they read ahead.
     """
-    sampling, dims = batches.sampling, batches.reader.dims
+    sampling = batches.sampling
     num_clips = -(-sampling.batch_size // batches.world_size) * sampling.clips_per_video
-    batch_bytes = 4 * num_clips * (dims["video"] + dims["audio"] + 2 * sampling.max_words)
+    batch_bytes = num_clips * clip_bytes(batches)
     room = shutil.disk_usage(SHARED_MEMORY).free // 2 // num_local_ranks()
     return max(0, min(cpus_of_rank() - 1, MOST_WORKERS, room // batch_bytes // BATCHES_PER_WORKER))
+
+
+def clip_bytes(batches: TrainingBatches) -> int:
+    """Of a clip on its way: rows in single precision, a spectrogram in half, words by number."""
+    sampling, dims, form = batches.sampling, batches.reader.dims, batches.reader.form
+    frames = form.spectrogram_frames
+    audio = 4 * dims["audio"] if frames is None else 2 * dims["audio"] * frames
+    return 4 * dims["video"] + audio + 5 * sampling.max_words * sampling.candidates
 
 
 @contextmanager

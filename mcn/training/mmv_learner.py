@@ -8,7 +8,14 @@ from torch import Tensor, nn
 from mcn.data.batches import ClipBatch
 from mcn.modality import Modality, Place
 from mcn.models.mmv import Mmv
-from mcn.objectives import Objective, mmv_terms, settled_terms, terms_of
+from mcn.objectives import (
+    LossName,
+    Objective,
+    mmv_terms,
+    overlapping_clips,
+    settled_terms,
+    terms_of,
+)
 from mcn.training.checkpoint import Checkpoint
 from mcn.training.config import TrainConfig
 from mcn.training.distributed import gather
@@ -22,7 +29,7 @@ class Seen(NamedTuple):
 
     has: dict[Modality, Bool[Tensor, "clips ..."]]
     """Of text by candidate."""
-    not_negatives: Bool[Tensor, "clips clips"] | None
+    not_negatives: dict[LossName, Bool[Tensor, "clips clips"]]
 
 
 class MmvLearner:
@@ -57,7 +64,15 @@ class MmvLearner:
         _, is_word = batch.candidates
         local = {**batch.has, "text": is_word.any(dim=2)}
         modalities = dict.fromkeys(modality for modality, _ in self.places)
-        return Seen({modality: gather(local[modality]) for modality in modalities}, not_negatives)
+        has = {modality: gather(local[modality]) for modality in modalities}
+        if not_negatives is None:
+            return Seen(has, {})
+        apart: dict[LossName, Tensor] = {"nce": not_negatives, "mil-nce": not_negatives}
+        if batch.told_seconds is not None:
+            # A caption near one clip may be what another one's picture shows, or its own caption.
+            numbers = gather(batch.video_numbers)
+            apart["mil-nce"] = overlapping_clips(numbers, gather(batch.told_seconds))
+        return Seen(has, apart)
 
     def terms(self, embedded: Embeddings, seen: Seen) -> dict[str, Tensor]:
         """Of the loss, by name, unweighted."""
