@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
+import yaml
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
@@ -68,6 +70,9 @@ def main(arguments: Arguments) -> None:
         for run in runs:
             if run not in trained:
                 print(f"{run.path.name} is not trained yet, and left out")
+    stores = open_stores(root.store, arguments.features)
+    digests = {str(source): store.fingerprint.digest() for source, store in stores.items()}
+    trained = [run for run in trained if _fits(run, digests)]
     if not trained and not arguments.published:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
     benchmarks = _benchmarks(root, arguments.features)
@@ -114,6 +119,24 @@ def main(arguments: Arguments) -> None:
             Console().print(table)
     for page in pages:
         print(page)
+
+
+def _fits(run: RunFolder, digests: Mapping[str, str]) -> bool:
+    """Whether it can be evaluated on these features, or has been on its own; says where not."""
+    data: dict[str, str] = yaml.safe_load(run.config.read_text())["data"]
+    trained_on = {source: digest for source, digest in data.items() if source != "audio-weights"}
+    if trained_on == digests or is_evaluated(run):
+        return True
+    others = sorted(
+        source
+        for source in trained_on.keys() | digests.keys()
+        if trained_on.get(source) != digests.get(source)
+    )
+    print(
+        f"{run.path.name} was trained on other features ({', '.join(others)}) and is left out: "
+        f"--runs {run.path.name} and its own --video, --video-3d, --audio and --text evaluate it"
+    )
+    return False
 
 
 def is_evaluated(run: RunFolder) -> bool:

@@ -67,6 +67,7 @@ def main(arguments: Arguments) -> None:
         work()
         return
     if run.final.exists():
+        run.check(arguments.config)
         print(f"{run.path.name}: trained already, {run.final}")
         return
     launch_job(
@@ -151,6 +152,8 @@ def parse(argv: list[str]) -> Arguments:
     peek.add_argument("--preset", default="default")
     peek.add_argument("--model", default="mcn")
     named = peek.parse_known_args(argv)[0]
+    if (named.model, named.preset) == ("mmv", "published"):
+        raise ValueError("--preset published is what MCN's code does; MMV's own values need none")
     defaults = {**MODELS.get(named.model, {}), **PRESETS.get(named.preset, {})}
     config = TrainConfig(stage=tyro.MISSING, **defaults)
     return tyro.cli(Arguments, default=Arguments(config=config), args=argv)

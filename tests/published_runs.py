@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import Sampling, TrainingBatches
 from mcn.training.clusterer import Clusterer
@@ -38,7 +38,7 @@ def first_step(reader: ClipReader, **changed: Any) -> tuple[StageTrainer, StepRe
     config = replace(SMALL, **{"min_clip_seconds": 6.0, **changed})
     sampling = replace(SAMPLING, min_clip_seconds=config.min_clip_seconds)
     model = new_model(config, reader.dims)
-    model.know_words(word_vectors(reader))
+    model.know_words(reader.word_vectors)
     trainer = StageTrainer(config, config.stage.value[-1], model, num_steps=10)
     return trainer, trainer.step(TrainingBatches(reader, sampling)[0], 0)
 

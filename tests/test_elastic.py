@@ -16,7 +16,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
 from mcn.objectives import Stage
@@ -59,7 +59,7 @@ def step_of_every_objective(store: Path) -> dict[str, Outcome]:
         sampling = replace(SAMPLING, batch_size=7, min_clip_seconds=config.min_clip_seconds)
         shares = TrainingBatches(reader, sampling, rank=rank(), world_size=world_size())
         model = new_model(config, reader.dims)
-        model.know_words(word_vectors(reader))
+        model.know_words(reader.word_vectors)
         trainer = StageTrainer(config, config.stage.value[number], model, num_steps=10)
         loss = trainer.step(shares[0], 0).loss
         gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}

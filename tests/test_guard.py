@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import Sampling, TrainingBatches
 from mcn.modality import Modality
@@ -312,7 +312,7 @@ def test_a_run_in_which_every_step_goes_wrong_does_not_go_on_for_ever(store: Pat
 def trainer_of(store: Path, config: TrainConfig = CONFIG) -> tuple[StageTrainer, TrainingBatches]:
     batches = batches_of(store)
     model = Mcn(McnDims(**DIMS, embedding=config.embedding_dim, reconstruction=16))
-    model.know_words(word_vectors(batches.reader))
+    model.know_words(batches.reader.word_vectors)
     trainer = StageTrainer(config, config.stage.value[0], model, num_steps=100)
     return trainer, batches
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mcn.data.batches import ClipBatch
-from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
 from mcn.evaluation.retrieval import retrieval_metrics
@@ -83,7 +83,7 @@ def test_any_single_modality_goes_in(root: Path, trained: dict[MmvSpace, RunFold
     batch = TrainingBatches(reader, SAMPLING)[0]
     for space, run in trained.items():
         model = model_of(run)
-        model.know_words(word_vectors(reader))
+        model.know_words(reader.word_vectors)
         for modality in MODALITIES:
             alone = only(batch, modality)
             for own_space, together in model.spaces.items():
@@ -196,7 +196,7 @@ def test_sound_leaves_the_statistics_of_the_shared_head_alone(root: Path) -> Non
     after = []
     for sound in (batch.audio, 5 * batch.audio + 3):
         model = model_in(Stage.AVT)
-        model.know_words(word_vectors(reader))
+        model.know_words(reader.word_vectors)
         trainer = StageTrainer(CONFIG, CONFIG.stage.value[0], model, num_steps=10)
         trainer.step(replace(batch, audio=sound), 0)
         after.append(dict(model.get_submodule("heads.coarse").named_buffers()))
@@ -235,7 +235,7 @@ def test_a_step_that_goes_wrong_is_named_and_leaves_no_trace(root: Path) -> None
     reader = ClipReader(open_stores(root / "store", FEATURES))
     batch = TrainingBatches(reader, SAMPLING)[0]
     model = model_in(Stage.AVT)
-    model.know_words(word_vectors(reader))
+    model.know_words(reader.word_vectors)
     trainer = StageTrainer(CONFIG, CONFIG.stage.value[0], model, num_steps=10)
     assert trainer.step(batch, 0).fault is None
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -271,7 +271,7 @@ def first_steps(store: Path) -> dict[str, Outcome]:
                 sampling = replace(SAMPLING, batch_size=7, candidates=3, min_clip_seconds=6.0)
                 shares = TrainingBatches(reader, sampling, rank=rank(), world_size=world_size())
                 model = new_model(config, reader.dims)
-                model.know_words(word_vectors(reader))
+                model.know_words(reader.word_vectors)
                 loss = StageTrainer(config, objective, model, num_steps=10).step(shares[0], 0).loss
                 tensors = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
                 tensors |= {n: b for n, b in model.named_buffers() if "running" in n}

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mcn.data.batches import NO_WORD, clips_that_lack_all, collate
-from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.clip_reader import ClipReader
 from mcn.data.clips import nearest_captions
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
@@ -201,7 +201,7 @@ def test_a_rank_without_clips_has_no_embeddings(tmp_path: Path) -> None:
     write_stores(tmp_path, num_videos=3)
     reader = ClipReader(open_stores(tmp_path, FEATURES))
     model = Mmv(MmvDims(**reader.dims), space="fac")
-    model.know_words(word_vectors(reader))
+    model.know_words(reader.word_vectors)
     none = collate([clips_that_lack_all(0, reader.dims, max_words=3, candidates=4)])
     places = tuple(place for term in TERMS["mmv-fac"] for place in term.places)
     embedded = model(none, places)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mcn.data.batches import ClipBatch, Clips
-from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
 from mcn.evaluation.seconds import AUDIO_SECONDS, MOST_SPECTROGRAM_FRAMES, read_seconds
@@ -73,7 +73,7 @@ def stage_here(
     sampling = replace(SAMPLING, batch_size=NUM_VIDEOS, clips_per_video=2)
     shares = TrainingBatches(reader, sampling, rank=rank(), world_size=world_size())
     model = new_model(config, reader.dims)
-    model.know_words(word_vectors(reader))
+    model.know_words(reader.word_vectors)
     return StageTrainer(config, config.stage.value[stage], model, num_steps=10), shares
 
 

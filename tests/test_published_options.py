@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from extractors.audio import QUIETEST_DB, log_mel
-from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
 from mcn.evaluation.zero_shot import embed_benchmark, load_model
@@ -110,7 +110,7 @@ def test_what_is_to_be_reconstructed_does_not_learn_to_be_small(
     reader: ClipReader, target: Literal["detached", "attached"], moves: bool
 ) -> None:
     model = new_model(replace(SMALL, reconstruction_target=target), reader.dims)
-    model.know_words(word_vectors(reader))
+    model.know_words(reader.word_vectors)
     for parameter in model.get_submodule("decoders").parameters():
         torch.nn.init.zeros_(parameter)  # nothing flows back but through the target
     batch = TrainingBatches(reader, SAMPLING)[0]

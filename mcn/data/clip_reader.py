@@ -4,6 +4,7 @@ The clips of a video overlap: each of its rows that any of them needs is read on
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -57,6 +58,15 @@ class ClipReader:
             "audio": stores["audio"].dim,
             "text": self.words.dim,
         }
+
+    @cached_property
+    def word_vectors(self) -> Float[Tensor, "words text_dim"]:
+        """The vectors of all words that batches have by number, mapped from the table's file.
+
+        Raises:
+            ValueError: They are not as they were written.
+        """
+        return torch.from_numpy(self.words.checked_vectors())
 
     def read(
         self,
@@ -177,12 +187,3 @@ class ClipReader:
 def _at_unit_length(rows: Float[np.ndarray, "clips dim"]) -> Float[np.ndarray, "clips dim"]:
     """As torch's normalize has it: a row of zeros stays one."""
     return torch.nn.functional.normalize(torch.from_numpy(rows).float(), dim=1).numpy()
-
-
-def word_vectors(reader: ClipReader) -> Float[Tensor, "words text_dim"]:
-    """The vectors of all words that batches have by number, mapped from the table's file.
-
-    Raises:
-        ValueError: They are not as they were written.
-    """
-    return torch.from_numpy(reader.words.checked_vectors())

@@ -41,7 +41,10 @@ def count_seconds(reader: ClipReader, video_id: str) -> int:
     for modality in SEEN_AND_HEARD:
         rate = reader.stores[modality].rows_per_second
         if rate is not None and reader.has(modality, video_id):
-            return math.ceil(reader.stores[modality].entry(video_id).num_rows / rate)
+            num_rows = reader.stores[modality].entry(video_id).num_rows
+            # Spectrograms have a frame at the beginning and one at the end.
+            is_framed = modality == "audio" and reader.form.spectrogram_frames is not None
+            return math.ceil((num_rows - is_framed) / rate)
     return 0
 
 

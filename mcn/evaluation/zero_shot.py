@@ -11,7 +11,7 @@ from torch import Tensor
 from mcn.data.batches import NO_WORD, ClipBatch, Clips, collate
 from mcn.data.captions import Captions
 from mcn.data.clip_form import ClipForm
-from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import Stores
 from mcn.evaluation.published import Evaluated, PublishedSpace
 from mcn.modality import MODALITIES, Modality, Space
@@ -133,8 +133,22 @@ def evaluated_reader(
     reader = ClipReader(stores, evaluated_form(model, most_frames))
     if isinstance(model, PublishedSpace):
         model.check(reader)
-    model.know_words(word_vectors(reader).to(next(model.parameters()).device))
+    else:
+        _check_widths(model, reader)
+    model.know_words(reader.word_vectors.to(next(model.parameters()).device))
     return reader
+
+
+def _check_widths(model: Model, reader: ClipReader) -> None:
+    for modality, found in reader.dims.items():
+        taken = getattr(model.dims, modality)
+        is_framed = modality == "audio" and reader.form.spectrogram_frames is not None
+        if found != taken and not is_framed:
+            raise ValueError(
+                f"the model takes {taken} numbers of {modality} for a clip, and "
+                f"{reader.stores[modality].folder} has {found} with what is read beside it: give "
+                "the --video, --video-3d, --audio and --text that it was trained on"
+            )
 
 
 def embed_benchmark(

@@ -31,7 +31,8 @@ def build_table(runs: Sequence[RunResults], directions: Sequence[str]) -> Result
             direction=direction,
             num_seeds=len(order.seeds),
             cells={head.key: _cells(order.seeds, head, direction) for head in benchmarks},
-            is_comparable=any(
+            is_comparable=not any(run.benchmarks for run in order.seeds)
+            or any(
                 direction in part.queries for run in order.seeds for part in run.benchmarks.values()
             ),
         )

@@ -77,9 +77,9 @@ class TrainConfig:
     audio_weights: str = "random"
     """What a DAVEnet that is trained starts from: random, by the seed; or a published checkpoint
     of it, or of a model that holds it."""
-    audio_frames: int = 1000
-    """The most frames of 10 ms that such a DAVEnet hears of a clip, from its start; published is
-    1000."""
+    audio_frames: int = 2048
+    """The most frames of 10 ms that such a DAVEnet hears of a clip, from its start: of longer clips
+    it does not hear the end. Published is 1000, which most clips exceed."""
     audio_padding: AudioPadding = "silence"
     """What follows sound that is shorter: silence, which counts in no mean and no batch norm; or
     the loudest noise, which counts in both, as published."""
@@ -154,10 +154,12 @@ class TrainConfig:
             )
 
     def _check_mcn(self) -> None:
-        if self.space != "fac" or self.candidates != 1:
+        weights = (self.nce_weight, self.mil_nce_weight)
+        if self.space != "fac" or self.candidates != 1 or weights != (1.0, 1.0):
             raise ValueError(
-                f"--space {self.space} --candidates {self.candidates}: MCN has one space and one "
-                "caption a clip; give --model mmv too"
+                f"--space {self.space} --candidates {self.candidates} --nce-weight {weights[0]:g} "
+                f"--mil-nce-weight {weights[1]:g}: MCN has one space, one caption a clip and other "
+                "terms; give --model mmv too"
             )
 
     def _check_mmv(self) -> None:
@@ -250,6 +252,7 @@ PUBLISHED: dict[str, Any] = {
     **PAPER,
     "clip_draws": "repeated",
     "audio_window": "published",
+    "audio_frames": 1000,
     "audio_padding": "published",
     "video_scale": "unit-length",
     "similarity": "product",

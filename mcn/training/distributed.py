@@ -43,6 +43,8 @@ def process_group(device_type: Literal["cuda", "cpu"] = "cpu") -> Iterator[torch
     if device_type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
+        # Convolutions have backward passes that are faster and never the same twice.
+        torch.backends.cudnn.deterministic = True
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield device
         return

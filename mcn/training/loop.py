@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import Stores
 from mcn.data.training_batches import Sampling, TrainingBatches
 from mcn.progress import Progress
@@ -170,7 +170,7 @@ class _Loop:
     def _restore_model(self, saved: Checkpoint | None) -> None:
         reader = self.batches.reader
         self.model = new_model(self.config, reader.dims).to(self.device)
-        self.model.know_words(word_vectors(reader).to(self.device))
+        self.model.know_words(reader.word_vectors.to(self.device))
         if saved is None:
             if self.config.audio_weights != "random":
                 load_davenet(self.model, Path(self.config.audio_weights))

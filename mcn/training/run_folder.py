@@ -20,12 +20,13 @@ from mcn.training.stage import StepResult
 class RunFolder(RunPaths):
     """The folder of one run, and what it is."""
 
-    def check(self, config: TrainConfig, data: dict[str, str]) -> None:
+    def check(self, config: TrainConfig, data: dict[str, str] | None = None) -> None:
         """Make sure that no other run lives in this folder.
 
         Args:
             config: What is trained.
-            data: Fingerprint of each store that it is trained on, and of weights it starts from.
+            data: Fingerprint of each store that it is trained on, and of weights it starts from;
+                not looked at if not given.
 
         Raises:
             ValueError: Another run does; the message says what differs.
@@ -35,7 +36,7 @@ class RunFolder(RunPaths):
         begun = yaml.safe_load(self.config.read_text())
         differing = [
             f"{part}.{name}: {begun[part].get(name)!r} there, {values.get(name)!r} asked for"
-            for part, values in _identity(config, data).items()
+            for part, values in _identity(config, begun["data"] if data is None else data).items()
             for name in values | begun[part]
             if begun[part].get(name) != values.get(name)
         ]

@@ -6,7 +6,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mcn.data.batches import ClipBatch
-from mcn.data.clip_reader import word_vectors
 from mcn.data.training_batches import TrainingBatches
 from mcn.modality import Modality
 from mcn.models.trained import Model
@@ -16,7 +15,7 @@ def set_input_statistics(model: Model, batches: TrainingBatches, *, num_batches:
     """Standardise each modality's input, unless of spectrograms, by the first batches."""
     device = next(model.parameters()).device
     standardizers = model.standardizers()
-    dims, vectors = batches.reader.dims, word_vectors(batches.reader)
+    dims, vectors = batches.reader.dims, batches.reader.word_vectors
     sums = {m: torch.zeros(3, dims[m], dtype=torch.float64) for m in standardizers}
     for step in range(min(num_batches, batches.steps_per_epoch)):
         batch = batches[step]

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import torch
 import torch.nn.functional as F
 
-from mcn.data.clip_reader import ClipReader, word_vectors
+from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
 from mcn.models.mcn import Mcn, McnDims
@@ -73,7 +73,7 @@ def _profile_steps(
     )
     (objective,) = config.stage.value
     model = Mcn(dims)
-    model.know_words(word_vectors(batches.reader))
+    model.know_words(batches.reader.word_vectors)
     trainer = StageTrainer(config, objective, model, num_steps=1000)
     _profile(trainer, batches, 0)  # warms up, and gives first centroids
     assert isinstance(trainer.learner, McnLearner)
