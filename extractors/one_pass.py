@@ -163,6 +163,8 @@ def _by_one_pass(
     video_id: str, sources: Sequence[MediaSource], numbers: Sequence[int], sandbox: Sandbox
 ) -> _Outcomes:
     videos = sources[numbers[0]].videos
+    if video_id not in videos.seconds:  # its line in the ledger of resizing is gone, or damaged
+        raise MediaError("missing", f"{video_id} is not resized, for all that jobs/resize.py says")
     streams = list(dict.fromkeys(sources[number].stream for number in numbers))
     pieces: dict[int, list[Tensor]] = {number: [] for number in numbers}
     endings: dict[int, dict[str, Any]] = {}

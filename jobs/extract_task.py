@@ -1,6 +1,5 @@
 """What a task of extraction does: one shard of every store, by one pass over each file."""
 
-import os
 from functools import partial
 
 import torch
@@ -22,6 +21,7 @@ from extractors.words import find_word_vectors, word_table
 from jobs.extract_plan import ModalityPlan, is_made, shard_path
 from jobs.shards import shard_under_way
 from mcn.root import Root
+from mcn.training.distributed import cpus_of_rank
 
 
 def extract_shards(
@@ -78,7 +78,7 @@ def extract_shards(
 
 def _share_cores(decoders: int | None) -> int:
     """How many files are decoded at once; beside a GPU torch has the cores that are left."""
-    cores = len(os.sched_getaffinity(0))
+    cores = cpus_of_rank()
     if not torch.cuda.is_available():
         return decoders or 1
     num_decoders = decoders or max(1, cores - 1)
