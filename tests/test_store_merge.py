@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import os
 import shutil
@@ -11,7 +12,7 @@ from mcn.store.fingerprint import Fingerprint
 from mcn.store.outcomes import StoredFailure, StoreOutcomes
 from mcn.store.reader import FeatureStore
 from mcn.store.shard import open_shard, shard_paths
-from mcn.store.upkeep import swap
+from mcn.store.upkeep import merge, swap
 from mcn.store.upkeep.merge import Merge, merge_store
 from mcn.store.upkeep.merged import is_merged
 from mcn.store.upkeep.repair import repair_shard
@@ -239,3 +240,22 @@ def test_a_merge_leaves_the_newest_reason_and_record_the_ones_that_count(tmp_pat
     assert FeatureStore(store).failures() == [("x", "truncated")]
     assert StoreOutcomes.of(store).failed == {"x": StoredFailure("truncated", 3)}
     assert FeatureStore(store).entry("y").num_rows == 9
+
+
+def test_shards_are_grouped_in_one_look_at_each(tmp_path: Path) -> None:
+    one = open_shard(write_shard(tmp_path / "00000.h5", [done("0000")]))
+    looks = []
+
+    class Counted(np.ndarray):
+        def __getitem__(self, key: object) -> object:
+            looks.append(key)
+            return np.asarray(self)[key]
+
+    shards = []
+    for number in range(100):
+        index = one.index.copy()
+        index["video_id"] = f"{number:04d}".encode()
+        shards.append(dataclasses.replace(one, index=index.view(Counted)))
+    (group,) = merge._group(shards, 100)
+    assert [id(shard) for shard in group.shards] == [id(shard) for shard in shards]
+    assert len(looks) == len(shards)
