@@ -4,6 +4,7 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -247,7 +248,7 @@ def test_shards_are_grouped_in_one_look_at_each(tmp_path: Path) -> None:
     looks = []
 
     class Counted(np.ndarray):
-        def __getitem__(self, key: object) -> object:
+        def __getitem__(self, key: Any) -> Any:
             looks.append(key)
             return np.asarray(self)[key]
 
