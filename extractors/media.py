@@ -76,10 +76,6 @@ class MediaInfo:
     """Of the sound, if there is any."""
 
     @property
-    def has_video(self) -> bool:
-        return self.width is not None
-
-    @property
     def has_audio(self) -> bool:
         return self.sample_rate is not None
 

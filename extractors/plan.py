@@ -2,7 +2,7 @@
 
 import csv
 import heapq
-import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -104,7 +104,8 @@ def read_plan(path: Path) -> Plan:
 
 def _write_plan(path: Path, plan: Plan, again: Mapping[int, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(f".tmp{os.getpid()}")
+    # Of another node a process may have the number of this one.
+    aside = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
     with aside.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["shard", "video_id"])

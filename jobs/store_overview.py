@@ -51,7 +51,7 @@ def _origin(label: str, summary: Summary) -> list[str]:
         lines += [f"    {name}: {value}" for name, value in fingerprint.parts().items()]
     if len(summary.fingerprints) > 1:
         lines.append("  MIXED: readers refuse these shards together unless told to mix them")
-    for provenance, videos in summary.provenances.items():
-        lines.append(f"  provenance of {videos:,} videos")
+    for provenance, records in summary.provenances.items():
+        lines.append(f"  provenance of {records:,} records")
         lines += [f"    {name}: {value}" for name, value in json.loads(provenance).items()]
     return lines + [f"  UNREADABLE {sentence}" for sentence in summary.unreadable]

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,12 @@ from extractors.extract import extract_shard
 from extractors.plan import extend_plan, keep_plan, with_videos_again
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
+from mcn.store.construction import newest_journals
+from mcn.store.journal import peek
 from mcn.store.outcomes import StoreOutcomes
 from mcn.store.record import Record
+from mcn.store.upkeep.repair import repair_shard
+from mcn.store.writer import ShardWriter
 from tests.shards import PROVENANCE, VIDEO, done, failed
 
 IDS = ["a", "hung", "b", "cut"]
@@ -62,6 +67,38 @@ def test_a_crash_that_does_not_come_again_leaves_no_trace(tmp_path: Path) -> Non
     extract(tmp_path / "undisturbed.h5", Source({}))
     disturbed, undisturbed = (tmp_path / f"{name}disturbed.h5" for name in ("", "un"))
     assert disturbed.read_bytes() == undisturbed.read_bytes()
+
+
+def test_a_repaired_shard_does_not_try_again_what_is_quarantined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "00000.h5"
+    reasons = {"hung": ["hung"] * 9, "cut": ["truncated"] * 9}
+    extract(path, Source(reasons))
+    whole = path.read_bytes()
+    spoilt = bytearray(whole)
+    spoilt[-1] ^= 1
+    path.write_bytes(spoilt)
+    append, left = ShardWriter.append, [2]
+
+    def killed_between_its_two_records(self: ShardWriter, *arguments: Any) -> None:
+        if left[0] == 0:
+            raise InterruptedError
+        left[0] -= 1
+        append(self, *arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(ShardWriter, "append", killed_between_its_two_records)
+        repair_shard(path)
+    (journal,) = newest_journals(tmp_path)
+    assert [entry.video_id for entry in peek(journal)[1]] == ["a", "hung"]
+    repair = repair_shard(path)
+    assert repair is not None
+    assert repair.lost == ["b"]
+    again = Source(reasons)
+    extract(path, again)
+    assert again.tries == {"b": 1}
+    assert path.read_bytes() == whole
 
 
 def test_tries_are_counted_across_restarts(tmp_path: Path) -> None:

@@ -76,3 +76,26 @@ def test_a_damaged_line_is_reported_and_costs_its_video_alone(ledger: LedgerFile
         assert f"00000.jsonl: the line at byte {len(lines[0])} is damaged" in sentence
         assert len(columns.rows) == 5
         leave_columns(ledger)
+
+
+def test_lines_that_were_edited_by_hand_are_read_anew(ledger: LedgerFile) -> None:
+    leave_columns(ledger)
+    lines = ledger.path.read_bytes().splitlines(keepends=True)
+    longer = json.dumps(asdict(Outcome(video_id="longer", status="done", detail="x" * 500)))
+    edits = {
+        "one deleted and others added": [*lines[1:], longer.encode() + b"\n", lines[0]],
+        "one changed in its place": [
+            *lines[:2],
+            lines[2].replace(b"truncated", b"corrupted"),
+            *lines[3:],
+        ],
+        "the last one deleted": lines[:-1],
+    }
+    for edit, content in edits.items():
+        ledger.path.write_bytes(b"".join(content))
+        outcomes = ledger.read()
+        columns = read_columns(ledger.path.parent)
+        assert columns.damaged == [], edit
+        found = dict(zip(columns.rows["video_id"], columns.rows["reason"], strict=True))
+        expected = {k.encode(): outcome.reason.encode() for k, outcome in outcomes.items()}
+        assert found == expected, edit

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,19 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
         "-a,,,,",
     ]
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_two_who_write_a_manifest_at_once_leave_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.csv"
+
+    def videos() -> Iterator[Video]:
+        yield Video("a")
+        write_manifest(path, [Video("other")])  # by a process of another node with the same number
+        yield Video("b")
+
+    write_manifest(path, videos())
+    assert read_manifest(path) == [Video("a"), Video("b")]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("task", ["task_id", "task"])

@@ -1,7 +1,8 @@
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
-from extractors.plan import balance, extend_plan, read_plan
+from extractors.plan import balance, extend_plan, keep_plan, read_plan
 
 
 def test_shards_are_balanced_by_cost_and_not_by_number() -> None:
@@ -37,3 +38,17 @@ def test_a_plan_that_knows_all_videos_is_left_alone(tmp_path: Path) -> None:
         'b"c',
     ]
     assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+
+
+def test_two_who_write_a_plan_at_once_leave_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "plan.csv"
+
+    class WrittenMeanwhile(list[list[str]]):
+        def __iter__(self) -> Iterator[list[str]]:
+            yield ["a"]
+            keep_plan(path, [["other"]])  # by a process of another node with the same number
+            yield ["b"]
+
+    keep_plan(path, WrittenMeanwhile([["a"], ["b"]]))
+    assert read_plan(path) == [["a"], ["b"]]
+    assert list(tmp_path.iterdir()) == [path]

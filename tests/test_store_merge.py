@@ -1,16 +1,19 @@
+import dataclasses
 import errno
 import os
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mcn.store.fingerprint import Fingerprint
+from mcn.store.outcomes import StoredFailure, StoreOutcomes
 from mcn.store.reader import FeatureStore
 from mcn.store.shard import open_shard, shard_paths
-from mcn.store.upkeep import swap
+from mcn.store.upkeep import merge, swap
 from mcn.store.upkeep.merge import Merge, merge_store
 from mcn.store.upkeep.merged import is_merged
 from mcn.store.upkeep.repair import repair_shard
@@ -225,3 +228,35 @@ def test_reading_a_merged_video_gives_its_rows(tmp_path: Path) -> None:
     store = store_of_small_shards(tmp_path / "video")
     merged(store)
     np.testing.assert_array_equal(FeatureStore(store).read("5-3"), done("5-3", num_rows=3).features)
+
+
+def test_a_merge_leaves_the_newest_reason_and_record_the_ones_that_count(tmp_path: Path) -> None:
+    store = tmp_path / "video"
+    write_shard(store / "00000.h5", [failed("x", "hung"), done("y", num_rows=2)])
+    write_shard(store / "00004.h5", [done("other")])
+    write_shard(store / "00002.h5", [failed("x", "missing"), done("y", num_rows=9)])
+    write_shard(store / "00003.h5", [failed("x", "truncated")])
+    assert merged(store) == Merge(4, 3)
+    assert [path.name for path in shard_paths(store)][-1] == "merged-00000.h5"
+    assert FeatureStore(store).failures() == [("x", "truncated")]
+    assert StoreOutcomes.of(store).failed == {"x": StoredFailure("truncated", 3)}
+    assert FeatureStore(store).entry("y").num_rows == 9
+
+
+def test_shards_are_grouped_in_one_look_at_each(tmp_path: Path) -> None:
+    one = open_shard(write_shard(tmp_path / "00000.h5", [done("0000")]))
+    looks = []
+
+    class Counted(np.ndarray):
+        def __getitem__(self, key: Any) -> Any:
+            looks.append(key)
+            return np.asarray(self)[key]
+
+    shards = []
+    for number in range(100):
+        index = one.index.copy()
+        index["video_id"] = f"{number:04d}".encode()
+        shards.append(dataclasses.replace(one, index=index.view(Counted)))
+    (group,) = merge._group(shards, 100)
+    assert [id(shard) for shard in group.shards] == [id(shard) for shard in shards]
+    assert len(looks) == len(shards)

@@ -172,10 +172,26 @@ def test_a_video_that_failed_in_one_shard_and_is_done_in_another_is_done(
     assert outcomes.failed["twice"].num_records == 2
 
 
-def test_a_video_that_is_done_in_two_shards_is_an_error_that_names_both(folder: Path) -> None:
-    write_shard(folder / "00002.h5", [done("a")])
-    with pytest.raises(ValueError, match=r"'a' is in .*00000.h5 and in .*00002.h5"):
+def test_of_a_video_that_is_done_in_two_shards_the_one_planned_last_is_read(folder: Path) -> None:
+    write_shard(folder / "100000.h5", [done("a", num_rows=7), done("late")])
+    store = FeatureStore(folder)
+    assert store.entry("a").shard == folder / "100000.h5"
+    np.testing.assert_array_equal(store.read("a"), done("a", num_rows=7).features)
+    assert store.video_ids.count("a") == 1
+    assert StoreOutcomes.of(folder).done.tolist() == sorted(map(str.encode, store.video_ids))
+
+
+def test_two_records_of_a_video_are_an_error_where_nothing_says_which_is_newer(
+    folder: Path,
+) -> None:
+    path = write_shard(folder / "copy.h5", [done("a")])
+    with pytest.raises(ValueError, match=r"'a' is in .*00000.h5 and in .*copy.h5.*which .* newer"):
         FeatureStore(folder)
+    path.unlink()
+    other = dataclasses.replace(VIDEO, weights_sha256="7" * 64)
+    write_shard(folder / "00002.h5", [done("a")], fingerprint=other)
+    with pytest.raises(ValueError, match=r"'a' is in .*00000.h5 and in .*00002.h5"):
+        FeatureStore(folder, mixed=True)
 
 
 def test_files_are_opened_at_the_first_read_only(folder: Path) -> None:

@@ -42,6 +42,15 @@ def test_a_summary_counts_what_is_sealed_and_what_is_under_construction(root: Pa
     assert summary.unreadable == []
 
 
+def test_a_video_that_was_tried_again_is_counted_once(root: Path) -> None:
+    folder = root / "store" / "video-resnet152"
+    write_shard(folder / "00002.h5", [done("b"), failed("e")])
+    with writer(folder / "00003.h5", ["e", "f"]) as shard:
+        shard.append(failed("e"))
+    summary = summarise(shard_files(folder))
+    assert (summary.planned, summary.done, summary.failed) == (6, 4, 1)
+
+
 def test_a_journal_beside_its_sealed_shard_is_not_counted_twice(root: Path) -> None:
     folder = root / "store" / "text-word2vec"
     (folder / "00000.1.journal").write_bytes(b"left by a crash")

@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -56,6 +58,22 @@ def test_a_table_that_cannot_be_made_leaves_nothing(tmp_path: Path, vectors: np.
     with pytest.raises(ValueError, match="'a\\\\nb' has a line break"):
         write_word_table(tmp_path, ["a\nb"], vectors[:1], SHA256)
     assert not list((tmp_path / "words").iterdir())
+
+
+def test_what_killed_processes_left_of_a_table_goes_when_nobody_can_be_writing_to_it(
+    tmp_path: Path, vectors: np.ndarray
+) -> None:
+    words = tmp_path / "words"
+    for _ in range(2):  # where the table is made, and where it is there
+        old, of_another = (words / f"{digits * 8}.killed" for digits in ("ab", "cd"))
+        fresh = words / f"{'ab' * 8}.under way"
+        for aside in (old, of_another, fresh):
+            aside.mkdir(parents=True, exist_ok=True)
+            (aside / VECTORS).write_bytes(b"begun")
+        for aside in (old, of_another):
+            os.utime(aside, (time.time() - 2 * 24 * 3600,) * 2)
+        table = write_word_table(tmp_path, WORDS, vectors, SHA256)
+        assert set(words.iterdir()) == {table.folder, of_another, fresh}
 
 
 @pytest.mark.parametrize("name", [VECTORS, VOCABULARY])

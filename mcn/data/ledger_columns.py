@@ -1,9 +1,9 @@
 """The ledger of a step as columns: 900,000 outcomes in a fraction of a second.
 
 Beside `00042.jsonl`, which says it all, lies `00042.columns`, which whoever writes the lines leaves
-when it ends: what they say but for their sentences, and up to which byte. A ledger is only added
-to, so what was written since is read from the lines themselves; where the columns are missing or
-damaged, that is all of it.
+when it ends: what they say but for their sentences, and up to which byte, with a checksum of those
+bytes. A ledger is only added to, so what was written since is read from the lines themselves; where
+the columns are missing or damaged, or the lines are not those any more, that is all of it.
 """
 
 import json
@@ -112,6 +112,7 @@ def leave_columns(ledger: LedgerFile) -> None:
     about = {
         "format": _FORMAT,
         "stop": file.stop,
+        "lines_crc32c": _lines_crc32c(ledger.path, file.stop),
         "damaged": file.damaged,
         "id_bytes": file.rows.dtype["video_id"].itemsize,
         "reason_bytes": file.rows.dtype["reason"].itemsize,
@@ -138,7 +139,7 @@ class _File(NamedTuple):
 
 def _read(path: Path) -> _File:
     size = path.stat().st_size if path.exists() else 0
-    rows, damaged, stop = _left_columns(path.with_suffix(COLUMNS_SUFFIX), size)
+    rows, damaged, stop = _left_columns(path, size)
     if stop == size:
         return _File(path, rows, damaged, stop, 0)
     lines = LedgerFile(path).read_lines(stop)
@@ -151,16 +152,23 @@ def _read(path: Path) -> _File:
 def _left_columns(path: Path, size: int) -> tuple[NDArray[Any], list[int], int]:
     """Rows, damaged lines and the byte up to which they go; nothing where they are of no use."""
     try:
-        head, _, body = path.read_bytes().partition(b"\n")
+        head, _, body = path.with_suffix(COLUMNS_SUFFIX).read_bytes().partition(b"\n")
         about = json.loads(head)
         dtype = outcome_dtype(id_bytes=about["id_bytes"], reason_bytes=about["reason_bytes"])
         rows = np.frombuffer(body, dtype)
         is_sound = about["format"] == _FORMAT and about["crc32c"] == crc32c(body)
-        if is_sound and about["stop"] <= size:
-            return rows, about["damaged"], about["stop"]
+        stop = about["stop"]
+        # Whoever edits lines by hand moves those behind them: a video would be lost for good.
+        if is_sound and stop <= size and about["lines_crc32c"] == _lines_crc32c(path, stop):
+            return rows, about["damaged"], stop
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass
     return np.empty(0, outcome_dtype(id_bytes=0, reason_bytes=0)), [], 0
+
+
+def _lines_crc32c(path: Path, stop: int) -> int:
+    with path.open("rb") as file:
+        return crc32c(file.read(stop))
 
 
 def _as_rows(outcomes: Sequence[Outcome]) -> NDArray[Any]:

@@ -7,6 +7,7 @@ that may never be had, or from a folder, which lists what is there.
 
 import csv
 import os
+import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +69,8 @@ def read_manifest(path: Path) -> list[Video]:
 def write_manifest(path: Path, videos: Iterable[Video]) -> None:
     """Put a manifest in place, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    # Of another node a process may have the number of this one.
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     with aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)

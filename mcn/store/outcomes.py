@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
+from mcn.store.newest import PlannedNumbers, newest_reasons
 from mcn.store.shard import open_shard, shard_paths
 
 Ids = NDArray[Any]
@@ -19,7 +21,7 @@ class StoredFailure(NamedTuple):
     """How a video has failed."""
 
     reason: str
-    """In the last shard that has a record of it."""
+    """In the shard that was planned last of those that have a record of it."""
     num_records: int
     """Number of shards in which it failed: it is tried again in shards of its own."""
 
@@ -38,21 +40,23 @@ class StoreOutcomes:
     def of(cls, folder: Path) -> "StoreOutcomes":
         """Those of a folder; empty where there is none."""
         done: list[Ids] = [np.empty(0, "S1")]
-        reasons: dict[bytes, bytes] = {}
-        num_records: Counter[bytes] = Counter()
+        failed: list[NDArray[Any]] = []
+        numbers: list[NDArray[np.int64]] = []
         unreadable = []
+        planned = PlannedNumbers(folder)
         for path in shard_paths(folder):
             try:
-                index = open_shard(path).index
+                shard = open_shard(path)
             except (OSError, ValueError):
                 unreadable.append(path)
                 continue
-            is_done = index["status"] == b"done"
-            done.append(index["video_id"][is_done])
-            failed = index[~is_done]
-            reasons.update(zip(failed["video_id"].tolist(), failed["reason"].tolist(), strict=True))
-            num_records.update(failed["video_id"].tolist())
-        done_ids = np.sort(np.concatenate(done))
+            is_done = shard.index["status"] == b"done"
+            done.append(shard.index["video_id"][is_done])
+            failed.append(shard.index[~is_done])
+            numbers.append(planned.of(shard)[~is_done])
+        reasons = newest_reasons(failed, numbers)
+        num_records = Counter(chain(*(entries["video_id"].tolist() for entries in failed)))
+        done_ids = np.unique(np.concatenate(done))
         is_superseded = are_in(np.array(list(reasons), "S"), done_ids).tolist()
         failures = {
             video_id.decode(): StoredFailure(reason.decode(), num_records[video_id])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mcn.store.construction import newest_journals
 from mcn.store.descriptors import Descriptors
 from mcn.store.fingerprint import Fingerprint
+from mcn.store.newest import UNPLANNED, PlannedNumbers, newest_reasons
 from mcn.store.rawio import read_at
 from mcn.store.record import SPAN
 from mcn.store.shard import SealedShard, open_shard, shard_paths
@@ -33,7 +34,8 @@ class FeatureStore:
     """All features of one modality that are in sealed shards at the time of opening.
 
     Half-made shards are not seen. A video that failed in one shard and is done in another, where it
-    was tried again, is done. Can be pickled and forked: each process opens its own files.
+    was tried again, is done; of one that is done in several, the record that was planned last
+    counts. Can be pickled and forked: each process opens its own files.
     """
 
     def __init__(self, folder: Path, *, mixed: bool = False, pinned: Labels | None = None) -> None:
@@ -47,8 +49,8 @@ class FeatureStore:
 
         Raises:
             FileNotFoundError: If there are no shards.
-            ValueError: If two shards do not go together, or one cannot be read or is not the one
-                that was in the snapshot.
+            ValueError: If two shards do not go together or have the same video and nothing says
+                which is newer, or one cannot be read or is not the one that was in the snapshot.
         """
         self.folder = folder
         shards = _open_shards(folder) if pinned is None else pinned_shards(folder, pinned)
@@ -71,10 +73,13 @@ class FeatureStore:
             id_.decode() for shard in shards for id_ in shard.index["video_id"].tolist()
         ]
         done = np.concatenate([shard.index["status"] == b"done" for shard in shards]).tolist()
+        planned = PlannedNumbers(folder)
+        numbers = [planned.of(shard) for shard in shards]
         self._position = {id_: at for at, id_ in enumerate(ids) if done[at]}
         if len(self._position) < sum(done):
-            self._raise_twice(ids, done)
-        self._reasons = {k: v for k, v in _reasons(shards).items() if k not in self._position}
+            self._position = _newest(shards, ids, done, np.concatenate(numbers).tolist())
+        reasons = _reasons(shards, numbers)
+        self._reasons = {k: v for k, v in reasons.items() if k not in self._position}
         self.video_ids = list(self._position)
         """Videos that are done, in the order of the shards."""
 
@@ -167,13 +172,6 @@ class FeatureStore:
             raise KeyError(f"video {video_id!r} failed in {self.folder}: {self._reasons[video_id]}")
         raise KeyError(f"video {video_id!r} is not in {self.folder}")
 
-    def _raise_twice(self, ids: Sequence[str], done: Sequence[bool]) -> None:
-        first: dict[str, int] = {}
-        for at, video_id in enumerate(ids):
-            if done[at] and first.setdefault(video_id, at) != at:
-                one, other = (self._paths[self._shard[i]] for i in (first[video_id], at))
-                raise ValueError(f"video {video_id!r} is in {one} and in {other}; delete one")
-
 
 def _open_shards(folder: Path) -> list[SealedShard]:
     paths = shard_paths(folder)
@@ -223,10 +221,39 @@ def _span_offsets(shard: SealedShard) -> NDArray[np.int64]:
     return shard.label.spans[0] + first_span * SPAN.itemsize
 
 
-def _reasons(shards: Sequence[SealedShard]) -> dict[str, str]:
-    """Why each failed video failed; of several tries, in the shard that comes last."""
-    reasons = {}
-    for shard in shards:
-        for entry in shard.index[shard.index["status"] == b"failed"]:
-            reasons[entry["video_id"].decode()] = entry["reason"].decode()
-    return reasons
+def _newest(
+    shards: Sequence[SealedShard], ids: Sequence[str], done: Sequence[bool], numbers: Sequence[int]
+) -> dict[str, int]:
+    """Where the record of each video is that is done, and was planned last."""
+    shard_of = [shard for shard in shards for _ in range(len(shard.index))]
+    position: dict[str, int] = {}
+    for at, video_id in enumerate(ids):
+        if not done[at]:
+            continue
+        other = position.setdefault(video_id, at)
+        if other == at:
+            continue
+        one, two = shard_of[other], shard_of[at]
+        is_alike = one.label.fingerprint_digest == two.label.fingerprint_digest
+        if (
+            not is_alike
+            or numbers[at] == numbers[other]
+            or UNPLANNED in (numbers[at], numbers[other])
+        ):
+            raise ValueError(
+                f"video {video_id!r} is in {one.path} and in {two.path}, and nothing says which of "
+                "them is newer; delete one"
+            )
+        if numbers[at] > numbers[other]:
+            position[video_id] = at
+    return position
+
+
+def _reasons(shards: Sequence[SealedShard], numbers: Sequence[NDArray[np.int64]]) -> dict[str, str]:
+    """Why each failed video failed the last time."""
+    failed = [shard.index["status"] == b"failed" for shard in shards]
+    reasons = newest_reasons(
+        [shard.index[is_failed] for shard, is_failed in zip(shards, failed, strict=True)],
+        [each[is_failed] for each, is_failed in zip(numbers, failed, strict=True)],
+    )
+    return {video_id.decode(): reason.decode() for video_id, reason in reasons.items()}

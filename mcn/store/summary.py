@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from mcn.store.construction import JOURNAL_SUFFIX, newest_journals, shard_name
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.journal import peek
 from mcn.store.layout import canonical_json
+from mcn.store.outcomes import Ids, are_in
 from mcn.store.shard import open_shard, shard_paths
 
 
@@ -20,15 +24,16 @@ class Summary:
     under_construction: int = 0
     records_under_construction: int = 0
     planned: int = 0
-    """Videos, whether they have a record yet or not."""
+    """Videos, each once, whether they have a record yet or not."""
     done: int = 0
     failed: int = 0
+    """Videos that are done nowhere, however often they were tried."""
     rows: int = 0
     size_bytes: int = 0
     fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
     """By digest. Readers want one; more than one is for `mixed=True`."""
     provenances: Counter[str] = field(default_factory=Counter)
-    """Number of videos by what made them, as JSON."""
+    """Number of records by what made them, as JSON."""
     unreadable: list[str] = field(default_factory=list)
     """A sentence for each file that could not be read, with the way out."""
 
@@ -48,42 +53,64 @@ def shard_files(folder: Path) -> list[Path]:
 
 def summarise(files: Iterable[Path]) -> Summary:
     """Counts over shards and journals; a file that cannot be read is among `unreadable`."""
-    summary = Summary()
+    summary, planned, done, failed = Summary(), [_NOBODY], [_NOBODY], [_NOBODY]
     for path in files:
         try:
-            if path.suffix == JOURNAL_SUFFIX:
-                _add_journal(summary, path)
-            else:
-                _add_sealed(summary, path)
+            is_journal = path.suffix == JOURNAL_SUFFIX
+            videos = _add_journal(summary, path) if is_journal else _add_sealed(summary, path)
         except (OSError, ValueError) as error:
             summary.unreadable.append(str(error))
+            continue
+        planned.append(videos.planned)
+        done.append(videos.done)
+        failed.append(videos.failed)
+    # What is tried again has a record in several shards.
+    all_done, all_failed = np.unique(np.concatenate(done)), np.unique(np.concatenate(failed))
+    summary.planned = len(np.unique(np.concatenate(planned)))
+    summary.done = len(all_done)
+    summary.failed = int((~are_in(all_failed, all_done)).sum())
     return summary
 
 
-def _add_sealed(summary: Summary, path: Path) -> None:
+class _Videos(NamedTuple):
+    """Of one file."""
+
+    planned: Ids
+    done: Ids
+    failed: Ids
+
+
+_NOBODY: Ids = np.empty(0, "S1")
+
+
+def _add_sealed(summary: Summary, path: Path) -> _Videos:
     shard = open_shard(path)
     index = shard.index
     fingerprint = shard.fingerprint()
     summary.sealed += 1
-    summary.planned += len(index)
-    summary.done += int((index["status"] == b"done").sum())
-    summary.failed += int((index["status"] == b"failed").sum())
     summary.rows += int(index["num_rows"].sum())
     summary.size_bytes += shard.size_bytes
     summary.fingerprints[fingerprint.digest()] = fingerprint
     for place, provenance in enumerate(shard.provenances()):
         summary.provenances[canonical_json(provenance)] += int((index["provenance"] == place).sum())
+    ids, is_done = index["video_id"], index["status"] == b"done"
+    return _Videos(ids, ids[is_done], ids[~is_done])
 
 
-def _add_journal(summary: Summary, path: Path) -> None:
+def _add_journal(summary: Summary, path: Path) -> _Videos:
     plan, entries = peek(path)
-    failed = sum(entry.status == "failed" for entry in entries)
     summary.under_construction += 1
     summary.records_under_construction += len(entries)
-    summary.planned += len(plan.video_ids)
-    summary.done += len(entries) - failed
-    summary.failed += failed
     summary.rows += sum(entry.num_rows for entry in entries)
     summary.size_bytes += path.stat().st_size
     summary.fingerprints[plan.fingerprint.digest()] = plan.fingerprint
     summary.provenances.update(canonical_json(entry.provenance) for entry in entries)
+    return _Videos(
+        _ids(plan.video_ids),
+        _ids(entry.video_id for entry in entries if entry.status == "done"),
+        _ids(entry.video_id for entry in entries if entry.status == "failed"),
+    )
+
+
+def _ids(video_ids: Iterable[str]) -> Ids:
+    return np.array([video_id.encode() for video_id in video_ids], "S")

@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ VECTORS, VOCABULARY, ABOUT = "vectors.npy", "vocabulary.txt", "table.json"
 _FORMAT = "mcn-words-1"
 _HASH_DIGITS = 16
 _ROWS_AT_ONCE = 1 << 16
+_LEFTOVER_SECONDS = 24 * 3600
+"""After which nobody is taken to fill a folder that was begun; it takes minutes."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,7 @@ def write_word_table(
             _put_in_place(aside, folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+    _clear_away_leftovers(folder)
     return WordTable.open(folder)
 
 
@@ -204,6 +208,18 @@ def _put_in_place(aside: Path, folder: Path) -> None:
     if not folder.exists():
         aside.rename(folder)
     fsync_folder(folder.parent)
+
+
+def _clear_away_leftovers(folder: Path) -> None:
+    """Removes what killed processes have left of a table that is in place.
+
+    Nothing takes its place any more, so who still fills one loses nothing but the work; what was
+    begun within a day is left alone all the same, as its process may be writing to it.
+    """
+    for aside in folder.parent.glob(f"{folder.name}.*"):
+        with contextlib.suppress(FileNotFoundError):  # its process, or another, was faster
+            if time.time() - aside.stat().st_mtime > _LEFTOVER_SECONDS:
+                shutil.rmtree(aside, ignore_errors=True)
 
 
 def _crc32c(rows: NDArray[Any]) -> int:

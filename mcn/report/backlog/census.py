@@ -30,10 +30,6 @@ class Census:
     """By stage; of videos that are not resized yet nobody knows, and they count as the mean."""
 
     @property
-    def expected_frames(self) -> float:
-        return self.expected * self.mean_frames
-
-    @property
     def mean_frames(self) -> float:
         """Of a resized video; 1 while there is none, so that frames count videos."""
         return self.frames["resized"] / self.videos["resized"] if self.videos["resized"] else 1.0

@@ -97,23 +97,24 @@ def _group(shards: list[SealedShard], videos_per_shard: int) -> list[_Group]:
 
     No two groups would fit together, so a merged store has nothing left to merge.
     """
-    alike: defaultdict[str, list[list[SealedShard]]] = defaultdict(list)
+    alike: defaultdict[str, list[tuple[list[SealedShard], set[bytes]]]] = defaultdict(list)
     for shard in shards:
         groups = alike[shard.label.fingerprint_digest]
-        for group in groups:
-            size = sum(len(other.index) for other in (*group, shard))
-            if size <= videos_per_shard and len(_ids(*group, shard)) == size:
+        own = set(shard.index["video_id"].tolist())
+        for group, ids in groups:
+            if len(ids) + len(own) <= videos_per_shard and ids.isdisjoint(own):
                 group.append(shard)
+                ids |= own
                 break
         else:
-            groups.append([shard])
+            groups.append(([shard], own))
     numbers = [
         int(shard.path.stem.removeprefix(MERGED_PREFIX))
         for shard in shards
         if shard.path.stem.startswith(MERGED_PREFIX)
     ]
     first = max(numbers, default=-1) + 1
-    several = [group for groups in alike.values() for group in groups if len(group) > 1]
+    several = [group for groups in alike.values() for group, _ in groups if len(group) > 1]
     return [
         _Group(f"{MERGED_PREFIX}{number:05d}", group) for number, group in enumerate(several, first)
     ]
@@ -180,10 +181,6 @@ def _marks(folder: Path, groups: list[_Group]) -> list[Merged]:
                 marks[merged.shard] = Merged(merged.shard, group.name, *place)
             first += size
     return list(marks.values())
-
-
-def _ids(*shards: SealedShard) -> set[bytes]:
-    return {video_id for shard in shards for video_id in shard.index["video_id"].tolist()}
 
 
 def _records(shards: list[SealedShard]) -> Counter[tuple[Any, ...]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from mcn.data.failure_class import class_of, is_due
 from mcn.store.layout import SEALED_SUFFIX, is_sealed
 from mcn.store.rawio import fsync_folder
 from mcn.store.shard import UNREADABLE, shard_paths
@@ -83,7 +84,8 @@ def _rescue(path: Path, shards: list[Path], sizes: list[int]) -> Repair:
             shard, video_ids=own, fingerprint=described.fingerprint, provenance={}
         ) as writer:
             for stored in islice(records, size):
-                if stored is not None and stored.record.video_id not in writer.done:
+                # Of a journal the records are the attempts: what is sealed as poison has had all.
+                while stored is not None and _is_wanting(writer, stored.record.video_id):
                     writer.append(stored.record, stored.provenance)
             lost = [video_id for video_id in own if video_id not in writer.done]
             repair.lost += lost
@@ -91,3 +93,10 @@ def _rescue(path: Path, shards: list[Path], sizes: list[int]) -> Repair:
             if not lost:
                 writer.seal()
     return repair
+
+
+def _is_wanting(writer: ShardWriter, video_id: str) -> bool:
+    failure = writer.failure(video_id)
+    if failure is None:
+        return video_id not in writer.done
+    return is_due(class_of(failure.reason), failure.attempts, None)
