@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ def claim_resize_rule(root: Root, config: ResizeConfig) -> None:
             )
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
+    aside = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
     aside.write_text(json.dumps(rule, indent=2) + "\n")
     aside.replace(path)
 

@@ -6,6 +6,7 @@ decided by `mcn.data.words.tokenize`.
 """
 
 import os
+import uuid
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def train_word2vec(texts: Iterable[str], path: Path, *, seed: int) -> None:
         hashfxn=_hash,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     model.wv.save_word2vec_format(str(aside), binary=True)
     with aside.open("rb") as file:
         os.fsync(file.fileno())
