@@ -47,7 +47,8 @@ class Arguments:
     failed, for those that ended short. By default all."""
     extract: OmitArgPrefixes[ExtractConfig] = field(default_factory=ExtractConfig)
     retry: Retry | None = None
-    """Try again, in new shards, the videos of sealed ones that have failed so."""
+    """Try again, in new shards, the videos of sealed ones that have failed so; the shards in which
+    videos wait to be tried again are worked on whatever --array names."""
     plan: bool = False
     """Print what it will cost: terabytes, files, core-hours, GPU-hours, wall time; and submit
     nothing."""
@@ -82,6 +83,10 @@ def main(arguments: Arguments) -> None:
     step = step_of(root, "extract", arguments.benchmark)
     num_shards = max(len(plan.shards) for plan in plans.values())
     asked, max_running = shards_asked_for(arguments.array, num_shards, step)
+    if arguments.retry is not None:  # whose shards come behind those that a user knows
+        stores = arguments.extract.stores.items()
+        waiting = (plans[m].waiting(store, place) for store, m in stores)
+        asked = sorted({*asked}.union(*waiting))
     shards_of = {store: plans[m].of_store(store) for store, m in arguments.extract.stores.items()}
     left_of = {s: left_to_make(s, shards, asked, place) for s, shards in shards_of.items()}
     left = [index for index in asked if any(index in of for of in left_of.values())]

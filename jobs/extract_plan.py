@@ -70,6 +70,14 @@ class ModalityPlan:
         new = range(len(self.shards), len(shards))
         return ModalityPlan(shards, {**self.again, **dict.fromkeys(new, store)})
 
+    def waiting(self, store: str, place: Root) -> set[int]:
+        """The shards in which a store is to try videos again, and has not yet."""
+        return {
+            index
+            for index, of in self.again.items()
+            if of == store and not is_made(shard_path(index, store, place))
+        }
+
     def keep(self, place: Root, modality: Modality) -> None:
         """Write it down."""
         keep_plan(_path(place, modality), self.shards, self.again)

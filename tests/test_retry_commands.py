@@ -70,10 +70,21 @@ def test_what_failed_is_tried_again_in_a_shard_of_its_own_when_asked_for(root: R
 def test_a_retry_that_is_asked_for_twice_is_planned_once(root: Root) -> None:
     extract_text(root)
     extract_text(root, retry="all", plan=True)
-    (root.store / "text-word2vec" / "00001.lease").mkdir()  # another task is at it
-    extract_text(root, retry="all", array="0")
-    extract_text(root, retry="all", array="0")
+    costs = {"a": 1.0, "b": 1.0}
+    for _ in range(2):  # no task has got to it in between
+        plan = ModalityPlan.read(root, "text")
+        again = plan.with_videos_again("text-word2vec", root, "all", costs, videos_per_shard=9)
+        again.keep(root, "text")
     assert read_plan(root.plans / "text.csv") == [["a", "b"], ["b"]]
+
+
+def test_a_retry_is_made_whichever_shards_the_array_names(root: Root) -> None:
+    extract_text(root)
+    write_captions(root, a="chop", b="chop chop")
+    extract_text(root, array="0")
+    assert FeatureStore(root.store / "text-word2vec").failures() == [("b", "no-known-words")]
+    extract_text(root, retry="all", array="0")
+    assert FeatureStore(root.store / "text-word2vec").failures() == []
 
 
 def test_another_store_of_the_same_plan_leaves_those_shards_alone(root: Root) -> None:
