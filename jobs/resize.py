@@ -8,7 +8,13 @@ import tyro
 from tyro.conf import OmitArgPrefixes
 
 from extractors.corpus import claim_resize_rule, listed_videos, raw_videos, resize_ledger
-from extractors.loads import resize_loads, resize_rate, resized_bytes_per_second, seconds_of
+from extractors.loads import (
+    raw_sizes,
+    resize_loads,
+    resize_rate,
+    resized_bytes_per_second,
+    seconds_of,
+)
 from extractors.plan import extend_plan, planned, read_plan, with_new_videos
 from extractors.resize import ResizeConfig
 from extractors.resize_shard import resize_shard
@@ -66,7 +72,8 @@ def main(arguments: Arguments) -> None:
         return
     listed = listed_videos(root)
     sources = {video.video_id: root.path / video.path for video in listed if video.path}
-    sizes = {video_id: float(path.stat().st_size) for video_id, path in sources.items()}
+    sizes = raw_sizes(sources)
+    sources = {video_id: sources[video_id] for video_id in sizes}
     per_shard = arguments.videos_per_shard
     if arguments.plan:
         plan = with_new_videos(planned(_plan(root)), sizes, videos_per_shard=per_shard)

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from extractors.estimate import Estimate, Load, Rate, estimate
-from extractors.loads import resize_loads, seconds_of
+from extractors.loads import RAW_BYTES_PER_SECOND, raw_sizes, resize_loads, seconds_of
 from extractors.room import check_room, full_disk_explained
 from jobs import costs
 from jobs.costs import cost_of, planned_and_actual, print_cost
@@ -65,6 +65,17 @@ def test_where_nothing_is_known_nothing_is_said(
 def test_lengths_that_are_not_known_are_those_of_the_size() -> None:
     sizes = {"a": 100.0, "b": 300.0, "c": 50.0}
     assert seconds_of(sizes, {"a": 10.0, "b": 30.0}) == {"a": 10.0, "b": 30.0, "c": 5.0}
+
+
+def test_empty_files_tell_nothing_of_lengths() -> None:
+    seconds = seconds_of({"a": 0.0, "b": 2 * RAW_BYTES_PER_SECOND}, {"a": 10.0})
+    assert seconds == {"a": 10.0, "b": 2.0}
+
+
+def test_a_raw_file_that_is_gone_by_now_has_no_size(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"12345")
+    sources = {video_id: tmp_path / f"{video_id}.mp4" for video_id in ("a", "gone")}
+    assert raw_sizes(sources) == {"a": 5.0}
 
 
 def test_only_what_is_left_costs_anything() -> None:
