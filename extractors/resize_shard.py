@@ -57,7 +57,8 @@ def resize_shard(
         deletes_sources: Whether a raw file goes once what was made of it has been read back.
         num_threads: Videos at once, each in a child process.
         progress: Told of videos as they are done.
-        stop: Once it is set no further video is begun; those under way are finished.
+        stop: Once it is set no further video is begun, and no further source deleted that was left
+            of earlier ones; videos under way are finished.
         limits: What a video may cost.
 
     Raises:
@@ -79,9 +80,10 @@ def resize_shard(
         # A retry that is itself started again goes on with those it has tried least.
         attempts = {k: entered[k].attempts if k in entered else 0 for k in missing}
         progress.skip(len(sources) - len(missing))
-        for video_id in sources.keys() - missing.keys() if deletes_sources else ():
+        to_delete = sorted(sources.keys() - missing.keys()) if deletes_sources else []
+        while to_delete and not stop.is_set:
             lease.check()
-            _delete(entered[video_id], sources, folder, ledger, config)
+            _delete(entered[to_delete.pop()], sources, folder, ledger, config)
         ours = _own_folder(work, lease.token)
         with _sandboxes(num_threads, limits) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
             futures = [
@@ -90,7 +92,7 @@ def resize_shard(
                 )
                 for video_id, source in sorted(missing.items(), key=lambda each: attempts[each[0]])
             ]
-            num_left = len(futures)
+            num_left = len(futures) + len(to_delete)
             try:
                 for future in as_completed(futures):
                     outcome = future.result()

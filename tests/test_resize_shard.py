@@ -8,7 +8,7 @@ from extractors.resize_shard import resize_shard
 from mcn.data.failure_class import Retry
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.progress import Progress
-from mcn.stop import StopRequest
+from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.store.layout import lease_folder
 from mcn.store.lease import LeaseLostError, ShardBusyError, acquire
 from tests.shards import elsewhere
@@ -29,7 +29,11 @@ def sources(tmp_path: Path) -> dict[str, Path]:
 
 
 def resize(
-    root: Path, sources: dict[str, Path], progress: Progress | None = None, **options: Any
+    root: Path,
+    sources: dict[str, Path],
+    progress: Progress | None = None,
+    stop: StopRequest | None = None,
+    **options: Any,
 ) -> None:
     (root / "resized").mkdir(parents=True, exist_ok=True)
     with progress or Progress("", total=len(sources), unit="videos", is_shown=False) as counted:
@@ -40,7 +44,7 @@ def resize(
             ResizeConfig(),
             num_threads=1,
             progress=counted,
-            stop=StopRequest(),
+            stop=stop or StopRequest(),
             **options,
         )
 
@@ -154,3 +158,14 @@ def test_a_source_that_a_kill_left_behind_after_the_entry_goes_at_the_next_run(
     sources["a"].write_bytes(content)
     resize(tmp_path / "root", only, deletes_sources=True)
     assert not sources["a"].exists()
+
+
+def test_a_task_that_is_asked_to_stop_deletes_nothing_more(
+    tmp_path: Path, sources: dict[str, Path]
+) -> None:
+    only, stop = {"a": sources["a"]}, StopRequest()
+    resize(tmp_path / "root", only)
+    stop.is_set = True
+    with pytest.raises(StoppedEarlyError, match="1 videos are left"):
+        resize(tmp_path / "root", only, stop=stop, deletes_sources=True)
+    assert sources["a"].exists()
