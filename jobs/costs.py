@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
@@ -14,6 +13,7 @@ from rich.table import Table
 from extractors.estimate import Estimate, Load, Rate, estimate
 from slurm.board.past import past_tasks, tasks_of
 from slurm.launch import Step, Target
+from slurm.local_pool import slots_of
 from slurm.submission import StepFolder
 
 A = TypeVar("A")
@@ -144,8 +144,7 @@ def _tasks_at_once(target: Target, max_running: int | None, num_tasks: int) -> i
     if target.kind == "debug":
         limits.append(1)
     elif target.kind == "local":
-        cores = len(os.sched_getaffinity(0))
-        limits.append(max(1, cores // target.resources.cpus_per_task))
+        limits.append(len(slots_of(target.resources)))
     return min(limits)
 
 

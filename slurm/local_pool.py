@@ -25,7 +25,7 @@ def run_pool(submission: Submission) -> None:
         ChildProcessError: Some failed, or were stopped; the message names them and their logs.
     """
     manifest = submission.manifest
-    slots = _slots(manifest.resources)[: manifest.shape.max_running or None]
+    slots = slots_of(manifest.resources)[: manifest.shape.max_running or None]
     waiting = deque(enumerate(manifest.indices))
     running: list[_Running] = []
     failed: list[int] = []
@@ -70,8 +70,8 @@ class _Running:
     slot: dict[str, str]
 
 
-def _slots(resources: Resources) -> list[dict[str, str]]:
-    """The environment of each task that may run at once."""
+def slots_of(resources: Resources) -> list[dict[str, str]]:
+    """The environment of each task that may run at once on this machine."""
     gpus = sorted(int(path.name[6:]) for path in Path("/dev").glob("nvidia[0-9]*"))
     if gpus:
         each = max(1, resources.gpus_per_task)

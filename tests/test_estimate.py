@@ -11,6 +11,7 @@ from extractors.room import check_room, full_disk_explained
 from jobs import costs
 from jobs.costs import cost_of, planned_and_actual, print_cost
 from slurm.launch import Step, Target
+from slurm.local_pool import slots_of
 from slurm.resources import Resources
 from slurm.submission import StepFolder
 from tests.submissions import manifest_of
@@ -140,6 +141,20 @@ def test_afterwards_the_plan_is_held_against_what_it_took(step: Step) -> None:
     estimate(loads, rate, tasks_at_once=1, cpus_per_task=4, gpus_per_task=0).write(step.folder.path)
     said = planned_and_actual(step.folder)
     assert said is not None and "0.1 core-hours" in said and "0.2 (50%)" in said
+
+
+def test_on_this_machine_as_many_tasks_are_planned_at_once_as_the_pool_runs(step: Step) -> None:
+    resources = Resources(cpus_per_task=1)
+    cost = cost_of(
+        step,
+        dict.fromkeys(range(99), load(1.0)),
+        {},
+        Target(cluster="local", resources=resources),
+        max_running=None,
+        is_alike=lambda command: False,
+        default=RATE,
+    )
+    assert cost.tasks_at_once == len(slots_of(resources))
 
 
 def test_too_little_room_is_an_error_that_names_place_need_and_rest(tmp_path: Path) -> None:
