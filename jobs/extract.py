@@ -97,7 +97,7 @@ def main(arguments: Arguments) -> None:
     for modality, plan in plans.items():
         plan.keep(place, modality)
     check_room(place.store, num_bytes=cost.bytes_written, num_files=cost.num_files)
-    if left and not arguments.target.dry_run:
+    if left and arguments.target.leaves_submission:
         cost.write(step.folder.path)
     if left:
         _prepare(root, place, arguments)

@@ -112,7 +112,7 @@ def main(arguments: Arguments) -> None:
         print_cost("resize", cost)
         return
     check_room(root.resized, num_bytes=cost.bytes_written, num_files=cost.num_files)
-    if left and not arguments.target.dry_run:
+    if left and arguments.target.leaves_submission:
         cost.write(step.folder.path)
     launch_shards(
         step,

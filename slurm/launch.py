@@ -41,6 +41,11 @@ class Target:
             return self.cluster
         return "slurm" if self.dry_run or has_slurm() else "local"
 
+    @property
+    def leaves_submission(self) -> bool:
+        """Whether a launch is written down below the logs of its step."""
+        return self.kind != "debug" and not self.dry_run
+
 
 @dataclass(frozen=True)
 class Step:

@@ -119,6 +119,11 @@ def test_a_plan_costs_nothing_and_changes_nothing(
         assert printed.count(word) == 3
 
 
+def test_an_estimate_lies_only_beside_a_submission(root: Root) -> None:
+    extract_text(root)
+    assert not (root.logs / "extract").exists()
+
+
 def test_the_manifest_learns_how_long_videos_are(root: Root) -> None:
     root.raw.mkdir()
     for video_id in "abc":
