@@ -17,7 +17,7 @@ from extractors.loads import (
 )
 from extractors.plan import extend_plan, planned, read_plan, with_new_videos
 from extractors.resize import ResizeConfig
-from extractors.resize_shard import resize_shard
+from extractors.resize_shard import removed_videos, resize_shard
 from extractors.room import check_room
 from extractors.sandbox import SandboxLimits
 from jobs.command import run_command
@@ -45,7 +45,8 @@ class Arguments:
     """Shards to work on, as SLURM writes them: 0-899, or 3,7,20-29, or 0-899%64 for 64 at once; or
     failed, for those that ended short. By default all."""
     retry: Retry | None = None
-    """Try again the videos that have failed so."""
+    """Try again the videos that have failed so; all also takes up those that are done and whose
+    resized file was removed."""
     delete_sources: bool = False
     """Delete each raw video, of a symbolic link the link, once what was made of it has been read
     back in its place; those resized before, too. The ledger says which are gone."""
@@ -85,6 +86,7 @@ def main(arguments: Arguments) -> None:
     columns = read_columns(resize_ledger(root))
     resized: dict[str, float] = columns.by_id("seconds")
     to_do = columns.left(sources, arguments.retry)
+    to_do |= removed_videos(sources, root.resized, arguments.retry)
     to_delete = resized.keys() & sources.keys() if arguments.delete_sources else ()
     left = [i for i in asked if any(v in to_do or v in to_delete for v in plan[i])]
     known = {video.video_id: video.seconds for video in listed}

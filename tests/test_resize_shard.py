@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from extractors.resize import ResizeConfig
-from extractors.resize_shard import resize_shard
+from extractors.resize_shard import removed_videos, resize_shard
 from mcn.data.failure_class import Retry
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.progress import Progress
@@ -128,6 +128,9 @@ def test_just_the_failures_that_are_due_are_resized_again(
 ) -> None:
     ledger = LedgerFile(tmp_path / "root" / "ledger" / "00000.jsonl")
     ledger.append(before)
+    if before.status == "done":
+        (tmp_path / "root" / "resized").mkdir()
+        (tmp_path / "root" / "resized" / "a.mp4").touch()
     resize(tmp_path / "root", {"a": sources["a"]}, retry=retry)
     after = ledger.read()["a"]
     assert after.attempts == before.attempts + tries
@@ -169,3 +172,19 @@ def test_a_task_that_is_asked_to_stop_deletes_nothing_more(
     with pytest.raises(StoppedEarlyError, match="1 videos are left"):
         resize(tmp_path / "root", only, stop=stop, deletes_sources=True)
     assert sources["a"].exists()
+
+
+def test_a_resized_file_that_was_removed_is_made_again_when_all_is_asked_for(
+    tmp_path: Path, sources: dict[str, Path]
+) -> None:
+    root, only = tmp_path / "root", {"a": sources["a"]}
+    resize(root, only)
+    resized = root / "resized" / "a.mp4"
+    content = resized.read_bytes()
+    resized.unlink()
+    resize(root, only, retry="transient")
+    assert not resized.exists()
+    assert removed_videos(only, resized.parent, "all") == {"a"}
+    resize(root, only, retry="all")
+    assert resized.read_bytes() == content
+    assert removed_videos(only, resized.parent, "all") == set()

@@ -124,6 +124,15 @@ def test_an_estimate_lies_only_beside_a_submission(root: Root) -> None:
     assert not (root.logs / "extract").exists()
 
 
+def test_the_command_takes_up_a_removed_file_when_all_is_asked_for(root: Root) -> None:
+    root.raw.mkdir()
+    write_video(root.raw / "a.mp4", seconds=1.0, width=64, height=48)
+    resize.main(resize.Arguments(root=root.path, target=HERE))
+    assert not (root.resized / "a.mp4").exists()
+    resize.main(resize.Arguments(root=root.path, retry="all", target=HERE))
+    assert (root.resized / "a.mp4").exists()
+
+
 def test_the_manifest_learns_how_long_videos_are(root: Root) -> None:
     root.raw.mkdir()
     for video_id in "abc":
