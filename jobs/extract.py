@@ -140,15 +140,17 @@ def _cost(
     place: Root,
     arguments: Arguments,
 ) -> Estimate:
-    """Of video and sound; captions cost next to nothing."""
+    """Of video and sound; captions cost next to nothing, and count as tasks alone."""
     resources, stores = arguments.target.resources, arguments.extract.stores
+    of_media = [store for store in stores if store != TEXT_STORE]
     seconds = {
         store: {
             index: sum(frames.get(video_id, 0) for video_id in videos) / FRAMES_PER_SECOND
+            if store != TEXT_STORE
+            else 0.0
             for index, videos in shards.items()
         }
         for store, shards in shards_of.items()
-        if store != TEXT_STORE
     }
     indices = {index for shards in seconds.values() for index in shards}
     return cost_of(
@@ -162,8 +164,9 @@ def _cost(
         arguments.target,
         max_running=max_running,
         is_alike=same_options(Arguments, lambda earlier: earlier.extract.stores == stores),
+        is_telling=lambda earlier: not earlier.num_skipped,  # else it made some of the stores
         default=extract_rate(
-            list(seconds),
+            of_media,
             cpus_per_task=resources.cpus_per_task,
             gpus_per_task=resources.gpus_per_task,
         ),

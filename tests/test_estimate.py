@@ -134,6 +134,20 @@ def test_tasks_that_did_other_work_tell_nothing(step: Step) -> None:
     assert cost.rate == RATE
 
 
+def test_tasks_that_found_a_part_done_tell_nothing_where_parts_differ(step: Step) -> None:
+    cost = cost_of(
+        step,
+        {3: load(400.0)},
+        {3: 400.0},
+        Target(cluster="slurm"),
+        max_running=None,
+        is_alike=lambda command: True,
+        is_telling=lambda task: not task.num_skipped,
+        default=RATE,
+    )
+    assert cost.rate == RATE
+
+
 def test_afterwards_the_plan_is_held_against_what_it_took(step: Step) -> None:
     assert planned_and_actual(step.folder) is None
     rate = Rate(seconds=1.0, unit="s of video", source="")

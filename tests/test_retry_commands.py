@@ -133,6 +133,13 @@ def test_the_command_takes_up_a_removed_file_when_all_is_asked_for(root: Root) -
     assert (root.resized / "a.mp4").exists()
 
 
+def test_shards_of_text_alone_count_as_tasks(
+    root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extract_text(root, plan=True)
+    assert "1, 1 at once" in capsys.readouterr().out
+
+
 def test_the_manifest_learns_how_long_videos_are(root: Root) -> None:
     root.raw.mkdir()
     for video_id in "abc":
