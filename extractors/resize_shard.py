@@ -79,9 +79,7 @@ def resize_shard(
     ):
         entered = ledger.read()
         gone = removed_videos(sources, folder, retry)
-        missing = {
-            k: v for k, v in sources.items() if k in gone or is_left(entered.get(k), retry)
-        }
+        missing = {k: v for k, v in sources.items() if k in gone or is_left(entered.get(k), retry)}
         # A retry that is itself started again goes on with those it has tried least.
         attempts = {k: entered[k].attempts if k in entered else 0 for k in missing}
         progress.skip(len(sources) - len(missing))

@@ -128,9 +128,7 @@ def _past_rate(
     tasks = [
         task
         for task in past_tasks(step.folder, is_alike=is_alike)
-        if task.index in amounts
-        and task.gpus == resources.gpus_per_task
-        and is_telling(task)
+        if task.index in amounts and task.gpus == resources.gpus_per_task and is_telling(task)
     ]
     amount = sum(task.share * amounts[task.index] for task in tasks)
     if not amount:

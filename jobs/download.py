@@ -69,7 +69,7 @@ def main(arguments: Arguments) -> None:
             f"{root.manifest.name} with columns video_id,path,category,seconds,frames"
         )
     plan = with_new_videos(planned(_plan(root)), costs, videos_per_shard=arguments.videos_per_shard)
-    if not arguments.plan:
+    if not (arguments.plan or arguments.target.dry_run):
         keep_plan(_plan(root), plan)
     step = step_of(Root.resolve(arguments.root), "download", arguments.benchmark)
     asked, max_running = shards_asked_for(arguments.array, len(plan), step)
@@ -91,7 +91,8 @@ def main(arguments: Arguments) -> None:
     if arguments.plan:
         print_cost("download", cost)
         return
-    check_room(root.raw, num_bytes=cost.bytes_written, num_files=cost.num_files)
+    if not arguments.target.dry_run:
+        check_room(root.raw, num_bytes=cost.bytes_written, num_files=cost.num_files)
     if left and arguments.target.leaves_submission:
         cost.write(step.folder.path)
     launch_shards(

@@ -20,7 +20,7 @@ from extractors.room import check_room
 from extractors.sandbox import SandboxLimits
 from jobs.command import run_command
 from jobs.costs import cost_of, print_cost, same_options
-from jobs.extract_plan import ModalityPlan, Shards, left_to_make
+from jobs.extract_plan import ModalityPlan, Shards, bytes_in_journals, left_to_make
 from jobs.shards import launch_shards, shards_asked_for, step_of
 from mcn.data.failure_class import Retry
 from mcn.data.ledger_columns import read_columns
@@ -94,9 +94,11 @@ def main(arguments: Arguments) -> None:
     if arguments.plan:
         print_cost(step.folder.path.name, cost)
         return
-    for modality, plan in plans.items():
-        plan.keep(place, modality)
-    check_room(place.store, num_bytes=cost.bytes_written, num_files=cost.num_files)
+    if not arguments.target.dry_run:
+        for modality, plan in plans.items():
+            plan.keep(place, modality)
+        num_bytes = max(0.0, cost.bytes_written - bytes_in_journals(left_of, place))
+        check_room(place.store, num_bytes=num_bytes, num_files=cost.num_files)
     if left and arguments.target.leaves_submission:
         cost.write(step.folder.path)
     if left:

@@ -8,6 +8,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes
 
 from extractors.corpus import claim_resize_rule, listed_videos, raw_videos, resize_ledger
+from extractors.estimate import Estimate
 from extractors.loads import (
     raw_sizes,
     resize_loads,
@@ -49,7 +50,8 @@ class Arguments:
     resized file was removed."""
     delete_sources: bool = False
     """Delete each raw video, of a symbolic link the link, once what was made of it has been read
-    back in its place; those resized before, too. The ledger says which are gone."""
+    back in its place; those resized before, too. The ledger says which are gone. Too little room
+    is then a warning, and not refused."""
     plan: bool = False
     """Print what it will cost: terabytes, files, core-hours, wall time; and submit nothing."""
     videos_per_shard: int = 1000
@@ -76,7 +78,7 @@ def main(arguments: Arguments) -> None:
     sizes = raw_sizes(sources)
     sources = {video_id: sources[video_id] for video_id in sizes}
     per_shard = arguments.videos_per_shard
-    if arguments.plan:
+    if arguments.plan or arguments.target.dry_run:
         plan = with_new_videos(planned(_plan(root)), sizes, videos_per_shard=per_shard)
     else:
         claim_resize_rule(root, arguments.resize)
@@ -113,7 +115,8 @@ def main(arguments: Arguments) -> None:
     if arguments.plan:
         print_cost("resize", cost)
         return
-    check_room(root.resized, num_bytes=cost.bytes_written, num_files=cost.num_files)
+    if not arguments.target.dry_run:
+        _check_room(root, cost, arguments)
     if left and arguments.target.leaves_submission:
         cost.write(step.folder.path)
     launch_shards(
@@ -128,6 +131,16 @@ def main(arguments: Arguments) -> None:
     if arguments.target.kind != "slurm":
         listed_videos(root)  # the manifest learns what is known by now
         _print_outcomes(root)
+
+
+def _check_room(root: Root, cost: Estimate, arguments: Arguments) -> None:
+    """Where sources are deleted, room comes as it goes, and nobody knows beforehand how much."""
+    try:
+        check_room(root.resized, num_bytes=cost.bytes_written, num_files=cost.num_files)
+    except ValueError as error:
+        if not arguments.delete_sources:
+            raise
+        print(f"warning: {error}; begun all the same, for sources are deleted on the way")
 
 
 def _resize(index: int, root: Root, arguments: Arguments) -> None:
