@@ -165,6 +165,6 @@ class ResizedVideos:
             raise MediaError(
                 "link",
                 f"{path}: a symbolic link, where resizing makes a file; "
-                "remove it and resize the video again",
+                "remove the file and run jobs/resize.py --retry all",
             )
         return path

@@ -1,5 +1,6 @@
 """What the shards of each step ask for, and how fast that goes where no earlier task tells."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -27,9 +28,18 @@ NUM_SAMPLED = 200
 UNKNOWN = "no earlier task of this kind, and nothing measured"
 
 
+def raw_sizes(sources: Mapping[str, Path]) -> dict[str, float]:
+    """The bytes of each raw file that is there: another task may delete some meanwhile."""
+    sizes = {}
+    for video_id, path in sources.items():
+        with contextlib.suppress(FileNotFoundError):
+            sizes[video_id] = float(path.stat().st_size)
+    return sizes
+
+
 def seconds_of(sizes: Mapping[str, float], known: Mapping[str, float | None]) -> dict[str, float]:
     """The length of each raw file: as it is known, else by its size."""
-    both = [(size, seconds) for video_id, size in sizes.items() if (seconds := known.get(video_id))]
+    both = [(size, s) for video_id, size in sizes.items() if size and (s := known.get(video_id))]
     per_second = RAW_BYTES_PER_SECOND
     if both:
         per_second = sum(size for size, _ in both) / sum(seconds for _, seconds in both)

@@ -30,7 +30,7 @@ def pictures_of(path: Path) -> Iterator[UInt8[np.ndarray, "some height width 3"]
             raise MediaError(
                 "truncated",
                 f"{path}: {tap.num_pictures} of {tap.num_promised} frames, one a second, could be "
-                "decoded; remove the file and resize the video again",
+                "decoded; remove the file and run jobs/resize.py --retry all",
             )
 
 
@@ -93,5 +93,5 @@ class PictureTap:
                 "shape",
                 f"{self._path}: pictures of {self._shape[1]}x{self._shape[0]} and of "
                 f"{picture.shape[1]}x{picture.shape[0]}; "
-                "remove the file and resize the video again",
+                "remove the file and run jobs/resize.py --retry all",
             )

@@ -2,10 +2,14 @@
 
 import csv
 import heapq
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+
+from mcn.store.holder import Holder
+from mcn.store.layout import lease_folder
+from mcn.store.lease import Lease, acquire
+from mcn.store.rawio import fsync_folder
 
 Plan = list[list[str]]
 """The video ids of each shard."""
@@ -34,8 +38,9 @@ def extend_plan(path: Path, costs: Mapping[str, float], *, videos_per_shard: int
         costs: Videos to plan, and what each costs: its frames.
         videos_per_shard: Mean number of videos in a new shard.
     """
+    again = shards_again(path)
     plan = with_new_videos(planned(path), costs, videos_per_shard=videos_per_shard)
-    keep_plan(path, plan)
+    keep_plan(path, plan, again)
     return plan
 
 
@@ -56,15 +61,36 @@ def with_videos_again(plan: Plan, costs: Mapping[str, float], *, videos_per_shar
 
 
 def keep_plan(path: Path, plan: Plan, again: Mapping[int, str] = NOTHING_AGAIN) -> None:
-    """Write it down, if it has more shards than there.
+    """Write it down, if it has more shards than there; one process at a time does so.
 
     Args:
         path: Where.
         plan: All shards.
-        again: Of new shards those in which one store alone tries videos again, with its name.
+        again: The shards in which one store alone tries videos again, with its name.
+
+    Raises:
+        ValueError: What is there was planned by another launch, and otherwise.
+        LeaseError: Another process is writing a plan there.
     """
-    if len(plan) > len(planned(path)):
-        _write_plan(path, plan, {**shards_again(path), **again})
+    if _is_kept(path, plan, again):
+        return
+    # Let go and never dissolved: a token is then given once for all time.
+    with acquire(lease_folder(path), Holder.here()) as lease, lease.explain_errors():
+        if not _is_kept(path, plan, again):
+            _write_plan(path, plan, again, lease)
+
+
+def _is_kept(path: Path, plan: Plan, again: Mapping[int, str]) -> bool:
+    """Whether the plan there has all these shards; what both have must be the same."""
+    there, labels = planned(path), shards_again(path)
+    number = min(len(there), len(plan))
+    if there[:number] != plan[:number] or any(
+        labels.get(index) != again.get(index) for index in range(number)
+    ):
+        raise ValueError(
+            f"{path} was planned on by another launch meanwhile; run the command again"
+        )
+    return len(there) >= len(plan)
 
 
 def shards_again(path: Path) -> dict[int, str]:
@@ -102,14 +128,16 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
-def _write_plan(path: Path, plan: Plan, again: Mapping[int, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Of another node a process may have the number of this one.
-    aside = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+def _write_plan(path: Path, plan: Plan, again: Mapping[int, str], lease: Lease) -> None:
+    aside = path.with_suffix(f".{lease.token}.tmp")
     with aside.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["shard", "video_id"])
         for index, shard in enumerate(plan):
             store = [again[index]] if index in again else []
             writer.writerows([index, video_id, *store] for video_id in shard)
+        file.flush()
+        os.fsync(file.fileno())
+    lease.check()
     aside.replace(path)
+    fsync_folder(path.parent)

@@ -4,6 +4,7 @@ One process does so at a time: it holds the lease beside the ledger, and works i
 bears its token, so that one that was given up for dead and lives does not spoil another's files.
 """
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -53,11 +54,12 @@ def resize_shard(
         folder: Where `<id>.mp4` goes.
         ledger: What is done already; grows by a line a video.
         config: The standard form.
-        retry: The failures to try again.
+        retry: The failures to try again; all also takes up videos whose resized file was removed.
         deletes_sources: Whether a raw file goes once what was made of it has been read back.
         num_threads: Videos at once, each in a child process.
         progress: Told of videos as they are done.
-        stop: Once it is set no further video is begun; those under way are finished.
+        stop: Once it is set no further video is begun, and no further source deleted that was left
+            of earlier ones; videos under way are finished.
         limits: What a video may cost.
 
     Raises:
@@ -65,7 +67,8 @@ def resize_shard(
         OSError: This machine cannot write, as where the disk is full; that fails no video.
         LeaseError: Another process resizes this shard, or has taken it over from this one.
     """
-    if not left_to_resize(sources, ledger.read(), retry, deletes_sources=deletes_sources):
+    before = ledger.read()
+    if not left_to_resize(sources, before, folder, retry, deletes_sources=deletes_sources):
         progress.skip(len(sources))
         return
     work = folder / f".{ledger.path.stem}"
@@ -75,13 +78,15 @@ def resize_shard(
         full_disk_explained(folder),
     ):
         entered = ledger.read()
-        missing = {k: v for k, v in sources.items() if is_left(entered.get(k), retry)}
+        gone = removed_videos(sources, folder, retry)
+        missing = {k: v for k, v in sources.items() if k in gone or is_left(entered.get(k), retry)}
         # A retry that is itself started again goes on with those it has tried least.
         attempts = {k: entered[k].attempts if k in entered else 0 for k in missing}
         progress.skip(len(sources) - len(missing))
-        for video_id in sources.keys() - missing.keys() if deletes_sources else ():
+        to_delete = sorted(sources.keys() - missing.keys()) if deletes_sources else []
+        while to_delete and not stop.is_set:
             lease.check()
-            _delete(entered[video_id], sources, folder, ledger, config)
+            _delete(entered[to_delete.pop()], sources, folder, ledger, config)
         ours = _own_folder(work, lease.token)
         with _sandboxes(num_threads, limits) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
             futures = [
@@ -90,7 +95,7 @@ def resize_shard(
                 )
                 for video_id, source in sorted(missing.items(), key=lambda each: attempts[each[0]])
             ]
-            num_left = len(futures)
+            num_left = len(futures) + len(to_delete)
             try:
                 for future in as_completed(futures):
                     outcome = future.result()
@@ -117,17 +122,30 @@ def resize_shard(
 def left_to_resize(
     sources: Iterable[str],
     entered: Mapping[str, Outcome],
+    folder: Path,
     retry: Retry | None,
     *,
     deletes_sources: bool,
 ) -> list[str]:
     """The videos with a raw file of which anything is still to be done."""
+    gone = removed_videos(sources, folder, retry)
     return [
         video_id
         for video_id in sources
-        if is_left(entered.get(video_id), retry)
+        if video_id in gone
+        or is_left(entered.get(video_id), retry)
         or (deletes_sources and entered[video_id].status == "done")
     ]
+
+
+def removed_videos(sources: Iterable[str], folder: Path, retry: Retry | None) -> set[str]:
+    """Those whose resized file somebody has removed, or was never there; only `all` asks for them.
+
+    It is not looked at otherwise, for the files of done videos may lie elsewhere by now.
+    """
+    if retry != "all":
+        return set()
+    return {video_id for video_id in sources if not os.path.lexists(folder / f"{video_id}.mp4")}
 
 
 def _delete(

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
@@ -12,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from extractors.estimate import Estimate, Load, Rate, estimate
-from slurm.board.past import past_tasks, tasks_of
+from slurm.board.past import PastTask, past_tasks, tasks_of
 from slurm.launch import Step, Target
+from slurm.local_pool import slots_of
 from slurm.submission import StepFolder
 
 A = TypeVar("A")
@@ -28,6 +28,7 @@ def cost_of(
     *,
     max_running: int | None,
     is_alike: Callable[[Sequence[str]], bool],
+    is_telling: Callable[[PastTask], bool] = lambda task: True,
     default: Rate,
 ) -> Estimate:
     """The estimate of a launch.
@@ -39,12 +40,13 @@ def cost_of(
         target: Where.
         max_running: How many tasks may run at once.
         is_alike: Whether a task with this command did the same work.
+        is_telling: Whether such a task's share of its work is a share of its time.
         default: What holds where no earlier task tells.
     """
     resources = target.resources
     return estimate(
         loads,
-        _past_rate(step, amounts, target, is_alike, default.unit) or default,
+        _past_rate(step, amounts, target, is_alike, is_telling, default.unit) or default,
         tasks_at_once=_tasks_at_once(target, max_running, len(loads)),
         cpus_per_task=resources.cpus_per_task,
         gpus_per_task=resources.gpus_per_task,
@@ -118,6 +120,7 @@ def _past_rate(
     amounts: Mapping[int, float],
     target: Target,
     is_alike: Callable[[Sequence[str]], bool],
+    is_telling: Callable[[PastTask], bool],
     unit: str,
 ) -> Rate | None:
     """By tasks with as many GPUs; without any, cores count."""
@@ -125,7 +128,7 @@ def _past_rate(
     tasks = [
         task
         for task in past_tasks(step.folder, is_alike=is_alike)
-        if task.index in amounts and task.gpus == resources.gpus_per_task
+        if task.index in amounts and task.gpus == resources.gpus_per_task and is_telling(task)
     ]
     amount = sum(task.share * amounts[task.index] for task in tasks)
     if not amount:
@@ -144,8 +147,7 @@ def _tasks_at_once(target: Target, max_running: int | None, num_tasks: int) -> i
     if target.kind == "debug":
         limits.append(1)
     elif target.kind == "local":
-        cores = len(os.sched_getaffinity(0))
-        limits.append(max(1, cores // target.resources.cpus_per_task))
+        limits.append(len(slots_of(target.resources)))
     return min(limits)
 
 

@@ -1,13 +1,14 @@
 """The videos of the manifest: `python jobs/download.py --array 0-899%16`."""
 
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from extractors.corpus import download_ledger, listed_videos
+from extractors.corpus import download_ledger, listed_videos, resize_ledger
 from extractors.download import DownloadConfig
 from extractors.download_shard import download_shard
 from extractors.loads import download_loads, download_rate
@@ -68,11 +69,12 @@ def main(arguments: Arguments) -> None:
             f"{root.manifest.name} with columns video_id,path,category,seconds,frames"
         )
     plan = with_new_videos(planned(_plan(root)), costs, videos_per_shard=arguments.videos_per_shard)
-    if not arguments.plan:
+    if not (arguments.plan or arguments.target.dry_run):
         keep_plan(_plan(root), plan)
     step = step_of(Root.resolve(arguments.root), "download", arguments.benchmark)
     asked, max_running = shards_asked_for(arguments.array, len(plan), step)
     to_do = read_columns(download_ledger(root)).left(costs, arguments.retry)
+    to_do -= _resized(root)
     left = [i for i in asked if not to_do.isdisjoint(plan[i])]
     cost = cost_of(
         step,
@@ -89,8 +91,9 @@ def main(arguments: Arguments) -> None:
     if arguments.plan:
         print_cost("download", cost)
         return
-    check_room(root.raw, num_bytes=cost.bytes_written, num_files=cost.num_files)
-    if left and not arguments.target.dry_run:
+    if not arguments.target.dry_run:
+        check_room(root.raw, num_bytes=cost.bytes_written, num_files=cost.num_files)
+    if left and arguments.target.leaves_submission:
         cost.write(step.folder.path)
     launch_shards(
         step,
@@ -108,7 +111,8 @@ def main(arguments: Arguments) -> None:
 
 def _download(index: int, root: Root, arguments: Arguments) -> None:
     """Download the videos of one shard."""
-    shard = read_plan(_plan(root))[index]
+    resized = _resized(root)
+    shard = [video_id for video_id in read_plan(_plan(root))[index] if video_id not in resized]
     label = f"download {root.path.name}, shard {index}"
     with (
         full_disk_explained(root.raw),
@@ -123,6 +127,12 @@ def _download(index: int, root: Root, arguments: Arguments) -> None:
             progress=progress,
             stop=stop,
         )
+
+
+def _resized(root: Root) -> Set[str]:
+    """The videos that need no raw file any more: it may have been deleted on request."""
+    seconds: dict[str, float] = read_columns(resize_ledger(root)).by_id("seconds")
+    return seconds.keys()
 
 
 def _plan(root: Root) -> Path:

@@ -20,7 +20,7 @@ from extractors.room import check_room
 from extractors.sandbox import SandboxLimits
 from jobs.command import run_command
 from jobs.costs import cost_of, print_cost, same_options
-from jobs.extract_plan import ModalityPlan, Shards, left_to_make
+from jobs.extract_plan import ModalityPlan, Shards, bytes_in_journals, left_to_make
 from jobs.shards import launch_shards, shards_asked_for, step_of
 from mcn.data.failure_class import Retry
 from mcn.data.ledger_columns import read_columns
@@ -47,7 +47,8 @@ class Arguments:
     failed, for those that ended short. By default all."""
     extract: OmitArgPrefixes[ExtractConfig] = field(default_factory=ExtractConfig)
     retry: Retry | None = None
-    """Try again, in new shards, the videos of sealed ones that have failed so."""
+    """Try again, in new shards, the videos of sealed ones that have failed so; the shards in which
+    videos wait to be tried again are worked on whatever --array names."""
     plan: bool = False
     """Print what it will cost: terabytes, files, core-hours, GPU-hours, wall time; and submit
     nothing."""
@@ -82,6 +83,10 @@ def main(arguments: Arguments) -> None:
     step = step_of(root, "extract", arguments.benchmark)
     num_shards = max(len(plan.shards) for plan in plans.values())
     asked, max_running = shards_asked_for(arguments.array, num_shards, step)
+    if arguments.retry is not None:  # whose shards come behind those that a user knows
+        stores = arguments.extract.stores.items()
+        waiting = (plans[m].waiting(store, place) for store, m in stores)
+        asked = sorted({*asked}.union(*waiting))
     shards_of = {store: plans[m].of_store(store) for store, m in arguments.extract.stores.items()}
     left_of = {s: left_to_make(s, shards, asked, place) for s, shards in shards_of.items()}
     left = [index for index in asked if any(index in of for of in left_of.values())]
@@ -89,10 +94,12 @@ def main(arguments: Arguments) -> None:
     if arguments.plan:
         print_cost(step.folder.path.name, cost)
         return
-    for modality, plan in plans.items():
-        plan.keep(place, modality)
-    check_room(place.store, num_bytes=cost.bytes_written, num_files=cost.num_files)
-    if left and not arguments.target.dry_run:
+    if not arguments.target.dry_run:
+        for modality, plan in plans.items():
+            plan.keep(place, modality)
+        num_bytes = max(0.0, cost.bytes_written - bytes_in_journals(left_of, place))
+        check_room(place.store, num_bytes=num_bytes, num_files=cost.num_files)
+    if left and arguments.target.leaves_submission:
         cost.write(step.folder.path)
     if left:
         _prepare(root, place, arguments)
@@ -135,15 +142,17 @@ def _cost(
     place: Root,
     arguments: Arguments,
 ) -> Estimate:
-    """Of video and sound; captions cost next to nothing."""
+    """Of video and sound; captions cost next to nothing, and count as tasks alone."""
     resources, stores = arguments.target.resources, arguments.extract.stores
+    of_media = [store for store in stores if store != TEXT_STORE]
     seconds = {
         store: {
             index: sum(frames.get(video_id, 0) for video_id in videos) / FRAMES_PER_SECOND
+            if store != TEXT_STORE
+            else 0.0
             for index, videos in shards.items()
         }
         for store, shards in shards_of.items()
-        if store != TEXT_STORE
     }
     indices = {index for shards in seconds.values() for index in shards}
     return cost_of(
@@ -157,8 +166,9 @@ def _cost(
         arguments.target,
         max_running=max_running,
         is_alike=same_options(Arguments, lambda earlier: earlier.extract.stores == stores),
+        is_telling=lambda earlier: not earlier.num_skipped,  # else it made some of the stores
         default=extract_rate(
-            list(seconds),
+            of_media,
             cpus_per_task=resources.cpus_per_task,
             gpus_per_task=resources.gpus_per_task,
         ),

@@ -1,6 +1,7 @@
 """Which shards each store is to have, and which of them it still lacks."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from extractors.plan import with_videos_again as with_shards_again
 from mcn.data.failure_class import MOST_POISON_ATTEMPTS, Retry, class_of, is_due
 from mcn.modality import Modality
 from mcn.root import Root
+from mcn.store.construction import newest_journals, shard_name
 from mcn.store.layout import SEALED_SUFFIX, is_sealed
 from mcn.store.outcomes import StoreOutcomes
 from mcn.store.upkeep.merged import is_merged
@@ -70,6 +72,14 @@ class ModalityPlan:
         new = range(len(self.shards), len(shards))
         return ModalityPlan(shards, {**self.again, **dict.fromkeys(new, store)})
 
+    def waiting(self, store: str, place: Root) -> set[int]:
+        """The shards in which a store is to try videos again, and has not yet."""
+        return {
+            index
+            for index, of in self.again.items()
+            if of == store and not is_made(shard_path(index, store, place))
+        }
+
     def keep(self, place: Root, modality: Modality) -> None:
         """Write it down."""
         keep_plan(_path(place, modality), self.shards, self.again)
@@ -80,6 +90,18 @@ def left_to_make(store: str, shards: Shards, asked: Sequence[int], place: Root) 
     return {
         index for index in asked if index in shards and not is_made(shard_path(index, store, place))
     }
+
+
+def bytes_in_journals(left_of: Mapping[str, Set[int]], place: Root) -> int:
+    """What is there already of the shards that are left of each store."""
+    total = 0
+    for store, left in left_of.items():
+        for journal in newest_journals(place.store / store):
+            name = shard_name(journal)
+            if name.isdigit() and int(name) in left:
+                with contextlib.suppress(FileNotFoundError):  # sealed just now
+                    total += journal.stat().st_size
+    return total
 
 
 def shard_path(index: int, store: str, place: Root) -> Path:

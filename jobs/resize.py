@@ -8,10 +8,17 @@ import tyro
 from tyro.conf import OmitArgPrefixes
 
 from extractors.corpus import claim_resize_rule, listed_videos, raw_videos, resize_ledger
-from extractors.loads import resize_loads, resize_rate, resized_bytes_per_second, seconds_of
+from extractors.estimate import Estimate
+from extractors.loads import (
+    raw_sizes,
+    resize_loads,
+    resize_rate,
+    resized_bytes_per_second,
+    seconds_of,
+)
 from extractors.plan import extend_plan, planned, read_plan, with_new_videos
 from extractors.resize import ResizeConfig
-from extractors.resize_shard import resize_shard
+from extractors.resize_shard import removed_videos, resize_shard
 from extractors.room import check_room
 from extractors.sandbox import SandboxLimits
 from jobs.command import run_command
@@ -39,10 +46,12 @@ class Arguments:
     """Shards to work on, as SLURM writes them: 0-899, or 3,7,20-29, or 0-899%64 for 64 at once; or
     failed, for those that ended short. By default all."""
     retry: Retry | None = None
-    """Try again the videos that have failed so."""
+    """Try again the videos that have failed so; all also takes up those that are done and whose
+    resized file was removed."""
     delete_sources: bool = False
     """Delete each raw video, of a symbolic link the link, once what was made of it has been read
-    back in its place; those resized before, too. The ledger says which are gone."""
+    back in its place; those resized before, too. The ledger says which are gone. Too little room
+    is then a warning, and not refused."""
     plan: bool = False
     """Print what it will cost: terabytes, files, core-hours, wall time; and submit nothing."""
     videos_per_shard: int = 1000
@@ -66,9 +75,10 @@ def main(arguments: Arguments) -> None:
         return
     listed = listed_videos(root)
     sources = {video.video_id: root.path / video.path for video in listed if video.path}
-    sizes = {video_id: float(path.stat().st_size) for video_id, path in sources.items()}
+    sizes = raw_sizes(sources)
+    sources = {video_id: sources[video_id] for video_id in sizes}
     per_shard = arguments.videos_per_shard
-    if arguments.plan:
+    if arguments.plan or arguments.target.dry_run:
         plan = with_new_videos(planned(_plan(root)), sizes, videos_per_shard=per_shard)
     else:
         claim_resize_rule(root, arguments.resize)
@@ -78,6 +88,7 @@ def main(arguments: Arguments) -> None:
     columns = read_columns(resize_ledger(root))
     resized: dict[str, float] = columns.by_id("seconds")
     to_do = columns.left(sources, arguments.retry)
+    to_do |= removed_videos(sources, root.resized, arguments.retry)
     to_delete = resized.keys() & sources.keys() if arguments.delete_sources else ()
     left = [i for i in asked if any(v in to_do or v in to_delete for v in plan[i])]
     known = {video.video_id: video.seconds for video in listed}
@@ -104,8 +115,9 @@ def main(arguments: Arguments) -> None:
     if arguments.plan:
         print_cost("resize", cost)
         return
-    check_room(root.resized, num_bytes=cost.bytes_written, num_files=cost.num_files)
-    if left and not arguments.target.dry_run:
+    if not arguments.target.dry_run:
+        _check_room(root, cost, arguments)
+    if left and arguments.target.leaves_submission:
         cost.write(step.folder.path)
     launch_shards(
         step,
@@ -119,6 +131,16 @@ def main(arguments: Arguments) -> None:
     if arguments.target.kind != "slurm":
         listed_videos(root)  # the manifest learns what is known by now
         _print_outcomes(root)
+
+
+def _check_room(root: Root, cost: Estimate, arguments: Arguments) -> None:
+    """Where sources are deleted, room comes as it goes, and nobody knows beforehand how much."""
+    try:
+        check_room(root.resized, num_bytes=cost.bytes_written, num_files=cost.num_files)
+    except ValueError as error:
+        if not arguments.delete_sources:
+            raise
+        print(f"warning: {error}; begun all the same, for sources are deleted on the way")
 
 
 def _resize(index: int, root: Root, arguments: Arguments) -> None:

@@ -37,9 +37,16 @@ class Target:
     @cached_property
     def kind(self) -> Literal["slurm", "local", "debug"]:
         """Where it will be, now that this machine is known."""
+        if self.dry_run:
+            return "slurm"
         if self.cluster != "auto":
             return self.cluster
-        return "slurm" if self.dry_run or has_slurm() else "local"
+        return "slurm" if has_slurm() else "local"
+
+    @property
+    def leaves_submission(self) -> bool:
+        """Whether a launch is written down below the logs of its step."""
+        return self.kind != "debug" and not self.dry_run
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def run_pool(submission: Submission) -> None:
         ChildProcessError: Some failed, or were stopped; the message names them and their logs.
     """
     manifest = submission.manifest
-    slots = _slots(manifest.resources)[: manifest.shape.max_running or None]
+    slots = slots_of(manifest.resources)[: manifest.shape.max_running or None]
     waiting = deque(enumerate(manifest.indices))
     running: list[_Running] = []
     failed: list[int] = []
@@ -70,16 +70,18 @@ class _Running:
     slot: dict[str, str]
 
 
-def _slots(resources: Resources) -> list[dict[str, str]]:
-    """The environment of each task that may run at once."""
+def slots_of(resources: Resources) -> list[dict[str, str]]:
+    """The environment of each task that may run at once on this machine."""
     gpus = sorted(int(path.name[6:]) for path in Path("/dev").glob("nvidia[0-9]*"))
+    cores = len(os.sched_getaffinity(0))
     if gpus:
         each = max(1, resources.gpus_per_task)
         groups = [gpus[i : i + each] for i in range(0, len(gpus) - each + 1, each)]
-        return [{"CUDA_VISIBLE_DEVICES": ",".join(map(str, group))} for group in groups]
-    cores = len(os.sched_getaffinity(0))
-    threads = min(resources.cpus_per_task, cores)
-    return [{"OMP_NUM_THREADS": str(threads)}] * (cores // threads)
+        share = {"CPUS_PER_RANK": str(max(1, cores // max(1, len(groups))))}
+        return [{"CUDA_VISIBLE_DEVICES": ",".join(map(str, group)), **share} for group in groups]
+    threads = str(min(resources.cpus_per_task, cores))
+    share = {"CPUS_PER_RANK": threads, "OMP_NUM_THREADS": threads}
+    return [share] * (cores // int(threads))
 
 
 def _start(submission: Submission, place: int, index: int, slot: dict[str, str]) -> _Running:

@@ -7,6 +7,7 @@ import tyro
 from extractors.corpus import listed_videos, raw_videos
 from extractors.download import DownloadConfig
 from jobs import download as command
+from mcn.data.ledger import LedgerFile, Outcome
 from mcn.data.manifest import Video, read_manifest, write_manifest
 from mcn.root import Root
 from tests.downloads import (
@@ -89,3 +90,19 @@ def test_without_a_list_the_command_says_where_to_put_one(
     parsed = tyro.cli(command.Arguments, args=command_line(download_root, video_site))
     with pytest.raises(ValueError, match=r"lists no videos: put HowTo100M_v1\.csv there"):
         command.main(parsed)
+
+
+def test_videos_that_are_resized_are_not_downloaded_though_their_raw_files_are_gone(
+    download_root: Root, video_site: Site
+) -> None:
+    write_manifest(download_root.manifest, [Video("a"), Video("b")])
+    resized = LedgerFile(download_root.ledger / "resize" / "00000.jsonl")
+    resized.append(Outcome(video_id="a", status="done", is_source_deleted=True))
+    parsed = tyro.cli(command.Arguments, args=command_line(download_root, video_site))
+    command.main(parsed)
+    assert [path.name for path in download_root.raw.glob("*.*") if path.is_file()] == ["b.mp4"]
+    resized.append(Outcome(video_id="b", status="done", is_source_deleted=True))
+    (download_root.raw / "b.mp4").unlink()
+    (download_root.ledger / "download" / "00000.jsonl").unlink()
+    command.main(parsed)
+    assert not (download_root.raw / "b.mp4").exists()

@@ -6,11 +6,12 @@ import pytest
 from rich.console import Console
 
 from extractors.estimate import Estimate, Load, Rate, estimate
-from extractors.loads import resize_loads, seconds_of
+from extractors.loads import RAW_BYTES_PER_SECOND, raw_sizes, resize_loads, seconds_of
 from extractors.room import check_room, full_disk_explained
 from jobs import costs
 from jobs.costs import cost_of, planned_and_actual, print_cost
 from slurm.launch import Step, Target
+from slurm.local_pool import slots_of
 from slurm.resources import Resources
 from slurm.submission import StepFolder
 from tests.submissions import manifest_of
@@ -65,6 +66,17 @@ def test_where_nothing_is_known_nothing_is_said(
 def test_lengths_that_are_not_known_are_those_of_the_size() -> None:
     sizes = {"a": 100.0, "b": 300.0, "c": 50.0}
     assert seconds_of(sizes, {"a": 10.0, "b": 30.0}) == {"a": 10.0, "b": 30.0, "c": 5.0}
+
+
+def test_empty_files_tell_nothing_of_lengths() -> None:
+    seconds = seconds_of({"a": 0.0, "b": 2 * RAW_BYTES_PER_SECOND}, {"a": 10.0})
+    assert seconds == {"a": 10.0, "b": 2.0}
+
+
+def test_a_raw_file_that_is_gone_by_now_has_no_size(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"12345")
+    sources = {video_id: tmp_path / f"{video_id}.mp4" for video_id in ("a", "gone")}
+    assert raw_sizes(sources) == {"a": 5.0}
 
 
 def test_only_what_is_left_costs_anything() -> None:
@@ -122,6 +134,20 @@ def test_tasks_that_did_other_work_tell_nothing(step: Step) -> None:
     assert cost.rate == RATE
 
 
+def test_tasks_that_found_a_part_done_tell_nothing_where_parts_differ(step: Step) -> None:
+    cost = cost_of(
+        step,
+        {3: load(400.0)},
+        {3: 400.0},
+        Target(cluster="slurm"),
+        max_running=None,
+        is_alike=lambda command: True,
+        is_telling=lambda task: not task.num_skipped,
+        default=RATE,
+    )
+    assert cost.rate == RATE
+
+
 def test_afterwards_the_plan_is_held_against_what_it_took(step: Step) -> None:
     assert planned_and_actual(step.folder) is None
     rate = Rate(seconds=1.0, unit="s of video", source="")
@@ -129,6 +155,20 @@ def test_afterwards_the_plan_is_held_against_what_it_took(step: Step) -> None:
     estimate(loads, rate, tasks_at_once=1, cpus_per_task=4, gpus_per_task=0).write(step.folder.path)
     said = planned_and_actual(step.folder)
     assert said is not None and "0.1 core-hours" in said and "0.2 (50%)" in said
+
+
+def test_on_this_machine_as_many_tasks_are_planned_at_once_as_the_pool_runs(step: Step) -> None:
+    resources = Resources(cpus_per_task=1)
+    cost = cost_of(
+        step,
+        dict.fromkeys(range(99), load(1.0)),
+        {},
+        Target(cluster="local", resources=resources),
+        max_running=None,
+        is_alike=lambda command: False,
+        default=RATE,
+    )
+    assert cost.tasks_at_once == len(slots_of(resources))
 
 
 def test_too_little_room_is_an_error_that_names_place_need_and_rest(tmp_path: Path) -> None:

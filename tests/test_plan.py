@@ -1,8 +1,20 @@
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
-from extractors.plan import balance, extend_plan, keep_plan, read_plan
+import pytest
+
+from extractors.plan import (
+    balance,
+    extend_plan,
+    keep_plan,
+    read_plan,
+    shards_again,
+    with_new_videos,
+    with_videos_again,
+)
+from mcn.store.layout import lease_folder
+from mcn.store.lease import ShardBusyError, acquire
+from tests.shards import elsewhere
 
 
 def test_shards_are_balanced_by_cost_and_not_by_number() -> None:
@@ -40,15 +52,28 @@ def test_a_plan_that_knows_all_videos_is_left_alone(tmp_path: Path) -> None:
     assert (path.stat().st_mtime_ns, path.read_bytes()) == before
 
 
-def test_two_who_write_a_plan_at_once_leave_a_whole_one(tmp_path: Path) -> None:
-    path = tmp_path / "plan.csv"
+def test_of_two_launches_that_plan_otherwise_the_second_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "video.csv"
+    first = extend_plan(path, {"a": 1.0, "b": 1.0}, videos_per_shard=2)
+    retry = with_videos_again(first, {"b": 1.0}, videos_per_shard=2)
+    new = with_new_videos(first, {"c": 1.0, "d": 1.0, "e": 1.0}, videos_per_shard=2)
+    keep_plan(path, retry, {1: "video-a"})
+    with pytest.raises(ValueError, match=r"video\.csv was planned on by another launch meanwhile"):
+        keep_plan(path, new)
+    with pytest.raises(ValueError, match="run the command again"):
+        keep_plan(path, retry, {1: "video-b"})
+    keep_plan(path, retry, {1: "video-a"})
+    keep_plan(path, first)
+    assert (read_plan(path), shards_again(path)) == (retry, {1: "video-a"})
 
-    class WrittenMeanwhile(list[list[str]]):
-        def __iter__(self) -> Iterator[list[str]]:
-            yield ["a"]
-            keep_plan(path, [["other"]])  # by a process of another node with the same number
-            yield ["b"]
 
-    keep_plan(path, WrittenMeanwhile([["a"], ["b"]]))
-    assert read_plan(path) == [["a"], ["b"]]
-    assert list(tmp_path.iterdir()) == [path]
+def test_a_plan_has_one_writer_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "video.csv"
+    with (
+        acquire(lease_folder(path), elsewhere(), lease_seconds=3.0),
+        pytest.raises(ShardBusyError),
+    ):
+        keep_plan(path, [["a"]])
+    assert not path.exists()
+    keep_plan(path, [["a"]])
+    assert read_plan(path) == [["a"]]

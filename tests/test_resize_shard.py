@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from extractors.resize import ResizeConfig
-from extractors.resize_shard import resize_shard
+from extractors.resize_shard import removed_videos, resize_shard
 from mcn.data.failure_class import Retry
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.progress import Progress
-from mcn.stop import StopRequest
+from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.store.layout import lease_folder
 from mcn.store.lease import LeaseLostError, ShardBusyError, acquire
 from tests.shards import elsewhere
@@ -29,7 +29,11 @@ def sources(tmp_path: Path) -> dict[str, Path]:
 
 
 def resize(
-    root: Path, sources: dict[str, Path], progress: Progress | None = None, **options: Any
+    root: Path,
+    sources: dict[str, Path],
+    progress: Progress | None = None,
+    stop: StopRequest | None = None,
+    **options: Any,
 ) -> None:
     (root / "resized").mkdir(parents=True, exist_ok=True)
     with progress or Progress("", total=len(sources), unit="videos", is_shown=False) as counted:
@@ -40,7 +44,7 @@ def resize(
             ResizeConfig(),
             num_threads=1,
             progress=counted,
-            stop=StopRequest(),
+            stop=stop or StopRequest(),
             **options,
         )
 
@@ -124,6 +128,9 @@ def test_just_the_failures_that_are_due_are_resized_again(
 ) -> None:
     ledger = LedgerFile(tmp_path / "root" / "ledger" / "00000.jsonl")
     ledger.append(before)
+    if before.status == "done":
+        (tmp_path / "root" / "resized").mkdir()
+        (tmp_path / "root" / "resized" / "a.mp4").touch()
     resize(tmp_path / "root", {"a": sources["a"]}, retry=retry)
     after = ledger.read()["a"]
     assert after.attempts == before.attempts + tries
@@ -154,3 +161,30 @@ def test_a_source_that_a_kill_left_behind_after_the_entry_goes_at_the_next_run(
     sources["a"].write_bytes(content)
     resize(tmp_path / "root", only, deletes_sources=True)
     assert not sources["a"].exists()
+
+
+def test_a_task_that_is_asked_to_stop_deletes_nothing_more(
+    tmp_path: Path, sources: dict[str, Path]
+) -> None:
+    only, stop = {"a": sources["a"]}, StopRequest()
+    resize(tmp_path / "root", only)
+    stop.is_set = True
+    with pytest.raises(StoppedEarlyError, match="1 videos are left"):
+        resize(tmp_path / "root", only, stop=stop, deletes_sources=True)
+    assert sources["a"].exists()
+
+
+def test_a_resized_file_that_was_removed_is_made_again_when_all_is_asked_for(
+    tmp_path: Path, sources: dict[str, Path]
+) -> None:
+    root, only = tmp_path / "root", {"a": sources["a"]}
+    resize(root, only)
+    resized = root / "resized" / "a.mp4"
+    content = resized.read_bytes()
+    resized.unlink()
+    resize(root, only, retry="transient")
+    assert not resized.exists()
+    assert removed_videos(only, resized.parent, "all") == {"a"}
+    resize(root, only, retry="all")
+    assert resized.read_bytes() == content
+    assert removed_videos(only, resized.parent, "all") == set()

@@ -1,6 +1,7 @@
 """`--retry` and `--plan` as commands: shards for what failed, and a look that changes nothing."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from extractors.corpus import listed_videos
 from extractors.extract_config import ExtractConfig
 from extractors.plan import read_plan, shards_again
 from jobs import download, extract, resize
-from jobs.extract_plan import ModalityPlan
+from jobs.extract_plan import ModalityPlan, bytes_in_journals
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.root import Root
 from mcn.store.reader import FeatureStore
+from slurm.controller import SlurmError
 from slurm.launch import Target
 from tests.videos import write_video
 
@@ -70,10 +72,21 @@ def test_what_failed_is_tried_again_in_a_shard_of_its_own_when_asked_for(root: R
 def test_a_retry_that_is_asked_for_twice_is_planned_once(root: Root) -> None:
     extract_text(root)
     extract_text(root, retry="all", plan=True)
-    (root.store / "text-word2vec" / "00001.lease").mkdir()  # another task is at it
-    extract_text(root, retry="all", array="0")
-    extract_text(root, retry="all", array="0")
+    costs = {"a": 1.0, "b": 1.0}
+    for _ in range(2):  # no task has got to it in between
+        plan = ModalityPlan.read(root, "text")
+        again = plan.with_videos_again("text-word2vec", root, "all", costs, videos_per_shard=9)
+        again.keep(root, "text")
     assert read_plan(root.plans / "text.csv") == [["a", "b"], ["b"]]
+
+
+def test_a_retry_is_made_whichever_shards_the_array_names(root: Root) -> None:
+    extract_text(root)
+    write_captions(root, a="chop", b="chop chop")
+    extract_text(root, array="0")
+    assert FeatureStore(root.store / "text-word2vec").failures() == [("b", "no-known-words")]
+    extract_text(root, retry="all", array="0")
+    assert FeatureStore(root.store / "text-word2vec").failures() == []
 
 
 def test_another_store_of_the_same_plan_leaves_those_shards_alone(root: Root) -> None:
@@ -106,6 +119,62 @@ def test_a_plan_costs_nothing_and_changes_nothing(
         "not measured here",
     ):
         assert printed.count(word) == 3
+
+
+def test_an_estimate_lies_only_beside_a_submission(root: Root) -> None:
+    extract_text(root)
+    assert not (root.logs / "extract").exists()
+
+
+def test_the_command_takes_up_a_removed_file_when_all_is_asked_for(root: Root) -> None:
+    root.raw.mkdir()
+    write_video(root.raw / "a.mp4", seconds=1.0, width=64, height=48)
+    resize.main(resize.Arguments(root=root.path, target=HERE))
+    assert not (root.resized / "a.mp4").exists()
+    resize.main(resize.Arguments(root=root.path, retry="all", target=HERE))
+    assert (root.resized / "a.mp4").exists()
+
+
+def test_shards_of_text_alone_count_as_tasks(
+    root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extract_text(root, plan=True)
+    assert "1, 1 at once" in capsys.readouterr().out
+
+
+def test_a_dry_run_writes_no_plan(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(root.path))  # without a SLURM that could be asked
+    root.raw.mkdir()
+    write_video(root.raw / "new.mp4", seconds=1.0, width=64, height=48)
+    dry = Target(cluster="debug", dry_run=True)
+    with pytest.raises(SlurmError, match="not on the PATH"):
+        resize.main(resize.Arguments(root=root.path, target=dry))
+    with pytest.raises(SlurmError, match="not on the PATH"):
+        download.main(download.Arguments(root=root.path, target=dry))
+    with pytest.raises(SlurmError, match="not on the PATH"):
+        extract_text(root, target=dry)
+    assert not root.plans.exists()
+
+
+def test_what_journals_hold_of_the_shards_left_needs_no_room(root: Root) -> None:
+    store = root.store / "video-a"
+    store.mkdir(parents=True)
+    for name, size in {"00000.1": 9, "00000.2": 5, "00001.1": 7, "00002.1": 3}.items():
+        (store / f"{name}.journal").write_bytes(bytes(size))
+    assert bytes_in_journals({"video-a": {0, 2}, "video-b": {0}}, root) == 5 + 3
+
+
+def test_too_little_room_is_a_warning_where_sources_are_deleted(
+    root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root.raw.mkdir()
+    (root.raw / "huge.mp4").touch()
+    os.truncate(root.raw / "huge.mp4", 10**13)  # with holes
+    arguments = resize.Arguments(root=root.path, target=HERE)
+    with pytest.raises(ValueError, match="GB free"):
+        resize.main(arguments)
+    resize.main(replace(arguments, delete_sources=True))
+    assert "warning: " in capsys.readouterr().out
 
 
 def test_the_manifest_learns_how_long_videos_are(root: Root) -> None:

@@ -43,7 +43,7 @@ CLASS_OF: dict[str, FailureClass] = {
     "undecodable": "permanent",
     "unreadable": "permanent",
     "unverified": "transient",  # what was read back is not what was written: the disk, or a link
-    # of a resized file that is none that resizing made: it is to be resized again
+    # of a resized file that resizing did not make: remove it, and jobs/resize.py --retry all
     "keyframes": "transient",
     "link": "transient",
     "shape": "transient",

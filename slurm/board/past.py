@@ -14,6 +14,8 @@ class PastTask:
     index: int
     share: float
     """Of its work that this start did."""
+    num_skipped: int
+    """Units of its work that had been done before."""
     seconds: float
     cpus: int
     gpus: int
@@ -36,6 +38,7 @@ def tasks_of(submission: Submission) -> Iterator[PastTask]:
         if said is not None and said.total and said.done > said.skipped:
             yield PastTask(
                 index=index,
+                num_skipped=said.skipped,
                 share=(said.done - said.skipped) / said.total,
                 seconds=said.updated_at - said.started_at,
                 cpus=resources.cpus_per_task,
