@@ -2,15 +2,15 @@
 
 As many iterations: all start from the same rows and are Lloyd's algorithm, so they should reach the
 same inertia, which is shown. To equal inertia: the peers are as before, which for
-fast-pytorch-kmeans is its default, and ours begins as it does by default, with as few iterations
-over all rows as bring it below all of them. scikit-learn's default, k-means++, is there too.
+fast-pytorch-kmeans is its default, and ours begins as it does by default, which brings it below all
+of them without an iteration over all rows. scikit-learn's default is k-means++ and is left out: its
+start alone takes longer than everything else here together.
 
 Neither kind of rows has clusters, so that nothing settles early. Where the variance falls, more
 rows lie so close to two centroids that bfloat16 cannot tell. Every contender runs once, after a
 small warm-up: together they take minutes.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,9 +29,7 @@ from tests.benchmarks.timing import Timing, take_turns
 ITERATIONS = 10
 OURS = "mcn kmeans"
 OURS_ANEW = "mcn kmeans, its own start"
-ITERATIONS_ANEW = 1
-SKLEARN_ANEW = "scikit-learn KMeans, k-means++"
-SKLEARN_ITERATIONS_ANEW = 5
+ITERATIONS_ANEW = 0
 HIDDEN_DIM = 64
 
 Fit = Callable[[Tensor, Tensor], Tensor]
@@ -68,8 +66,7 @@ def measure(*, quick: bool) -> list[Result]:
 
 def _compare(kind: str, rows: Tensor, size: Size) -> list[Result]:
     timings, inertias, left_out = _fit_all(rows, size)
-    anew = (OURS_ANEW, SKLEARN_ANEW)
-    same_start = {name: timing for name, timing in timings.items() if name not in anew}
+    same_start = {name: timing for name, timing in timings.items() if name != OURS_ANEW}
     peers = {name: timing for name, timing in timings.items() if not name.startswith("mcn")}
     shape = f"{size.rows:,} rows x {size.dim} float32, k = {size.clusters}, by distance"
     how = f"once, {torch.get_num_threads()} threads; processor time of all of them"
@@ -83,9 +80,8 @@ def _compare(kind: str, rows: Tensor, size: Size) -> list[Result]:
         ),
         _result(
             f"k-means, {kind}, equal inertia",
-            f"{shape}; ours with {ITERATIONS_ANEW} iteration over all rows, the peers as above, "
-            f"k-means++ with {SKLEARN_ITERATIONS_ANEW} iterations; {how}; inertia as a multiple of "
-            "ours: above 1 the peer is not yet there, below 1 beyond it",
+            f"{shape}; ours with {ITERATIONS_ANEW} iterations over all rows, the peers as above; "
+            f"{how}; inertia as a multiple of ours: above 1 the peer is not yet there",
             {OURS_ANEW: timings[OURS_ANEW], **peers},
             inertias,
             left_out,
@@ -117,7 +113,6 @@ def _contenders() -> tuple[dict[str, Fit], Peers]:
         fits["fast-pytorch-kmeans"] = partial(_fast_pytorch_kmeans, fast)
     if sklearn := peers.module("sklearn.cluster"):
         fits["scikit-learn KMeans"] = partial(_scikit_learn, sklearn)
-        fits[SKLEARN_ANEW] = partial(_scikit_learn_anew, sklearn)
     return fits, peers
 
 
@@ -157,20 +152,6 @@ def _scikit_learn(cluster: Any, rows: Tensor, initial: Tensor) -> Tensor:
     ).fit(rows.numpy())
     assert fitted.n_iter_ == ITERATIONS, "it has settled early: the comparison would not be equal"
     return torch.from_numpy(fitted.cluster_centers_)
-
-
-def _scikit_learn_anew(cluster: Any, rows: Tensor, initial: Tensor) -> Tensor:
-    fitted = cluster.KMeans(
-        len(initial),
-        init="k-means++",
-        n_init=1,
-        max_iter=SKLEARN_ITERATIONS_ANEW,
-        tol=0,
-        algorithm="lloyd",
-        random_state=0,
-    )
-    with warnings.catch_warnings(action="ignore"):  # that it has not converged
-        return torch.from_numpy(fitted.fit(rows.numpy()).cluster_centers_)
 
 
 def _fast_pytorch_kmeans(package: Any, rows: Tensor, initial: Tensor) -> Tensor:
