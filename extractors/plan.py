@@ -2,6 +2,7 @@
 
 import csv
 import heapq
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
