@@ -184,6 +184,7 @@ def _task(index: int, root: Root, place: Root, arguments: Arguments) -> None:
         root,
         place,
         arguments.extract,
+        num_gpus=arguments.target.resources.gpus_per_task,
         decoders=arguments.decoders,
         limits=arguments.sandbox,
     )

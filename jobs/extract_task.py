@@ -1,5 +1,6 @@
 """What a task of extraction does: one shard of every store, by one pass over each file."""
 
+import socket
 from functools import partial
 
 import torch
@@ -30,6 +31,7 @@ def extract_shards(
     place: Root,
     config: ExtractConfig,
     *,
+    num_gpus: int,
     decoders: int | None,
     limits: SandboxLimits,
 ) -> None:
@@ -40,9 +42,18 @@ def extract_shards(
         root: Where weights are.
         place: Where videos and stores are.
         config: What is made.
+        num_gpus: That the task was to have.
         decoders: Files decoded at once; by default what suits the machine.
         limits: What a file may cost.
+
+    Raises:
+        ValueError: torch sees no GPU where there was to be one.
     """
+    if num_gpus and not torch.cuda.is_available():
+        raise ValueError(
+            f"torch sees no GPU on {socket.gethostname()}, though --gpus-per-task is {num_gpus}; "
+            "with 0 the processor extracts"
+        )
     plans = {modality: ModalityPlan.read(place, modality) for modality in config.modalities}
     shards_of = {store: plans[m].of_store(store) for store, m in config.stores.items()}
     planned = {store: shards[index] for store, shards in shards_of.items() if index in shards}

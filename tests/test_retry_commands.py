@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from gensim.models import KeyedVectors
 
 from extractors.corpus import listed_videos
@@ -18,6 +19,7 @@ from mcn.root import Root
 from mcn.store.reader import FeatureStore
 from slurm.controller import SlurmError
 from slurm.launch import Target
+from slurm.resources import Resources
 from tests.videos import write_video
 
 HERE = Target(cluster="debug")
@@ -190,3 +192,10 @@ def test_the_manifest_learns_how_long_videos_are(root: Root) -> None:
     ]
     (root.ledger / "download" / "00000.jsonl").unlink()
     assert listed_videos(root)[2].seconds == 61.0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_task_that_was_to_have_a_gpu_does_not_extract_on_the_processor(root: Root) -> None:
+    target = Target(cluster="debug", resources=Resources(gpus_per_task=1))
+    with pytest.raises(ValueError, match=r"torch sees no GPU on .*though --gpus-per-task is 1"):
+        extract_text(root, target=target)
