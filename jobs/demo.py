@@ -93,8 +93,10 @@ def _rows(arguments: Arguments) -> list[TrainConfig]:
     settings = {**DEMO, **epochs}
     rows = [TrainConfig(stage=stage, **settings) for stage in arguments.stages]
     mmv_epochs = {"stage1_epochs": arguments.mmv_epochs, "stage2_epochs": 0}
+    # Here what is said is said while it is done, and neighbouring captions tell of other things.
+    mmv = {**MMV, "candidates": 1, "lr": 1e-3, **mmv_epochs}
     rows += [
-        TrainConfig(stage=Stage.AVT, space=space, **{**DEMO, **MMV, **mmv_epochs})
+        TrainConfig(stage=Stage.AVT, space=space, **{**DEMO, **mmv})
         for space in arguments.mmv_spaces
     ]
     return [*rows, TrainConfig(stage=CONTROL, control="shuffled-captions", **settings)]
