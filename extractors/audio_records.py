@@ -1,6 +1,6 @@
 """Sound of resized videos as records of the store."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from extractors.audio import ROWS_PER_SECOND, SAMPLE_RATE, AudioExtractor, log_m
 from extractors.batching import OneByOne
 from extractors.corpus import ResizedVideos
 from extractors.extract import network_record
-from extractors.one_pass import records_alone
+from extractors.one_pass import MediaSource
 from extractors.sandbox import DEFAULT_LIMITS, SandboxLimits
-from extractors.streams import Sound
+from extractors.streams import Sound, Stream
 from extractors.weights import Weights
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import Record
@@ -24,10 +24,10 @@ RECIPE_VERSION = 1
 DIM = 1024
 
 
-class AudioRecords:
+class AudioRecords(MediaSource):
     """DAVEnet features of each resized video."""
 
-    stream = Sound(SAMPLE_RATE)
+    stream: Stream = Sound(SAMPLE_RATE)
 
     def __init__(
         self,
@@ -66,9 +66,6 @@ class AudioRecords:
             "window_frames": extractor.window_frames,
             "windows_per_batch": extractor.windows_per_batch,
         }
-
-    def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
-        return records_alone(self, video_ids, self.limits)
 
     def piece(self, array: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(array)

@@ -1,6 +1,6 @@
 """Clips of resized videos as records of the store."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from extractors.batching import Packer
 from extractors.clips import FPS, FRAMES_PER_CLIP, ClipExtractor, clips_of
 from extractors.corpus import ResizedVideos
 from extractors.extract import network_record
-from extractors.one_pass import records_alone
+from extractors.one_pass import MediaSource
 from extractors.sandbox import DEFAULT_LIMITS, SandboxLimits
 from extractors.weights import Weights
 from mcn.store.fingerprint import Fingerprint
@@ -22,7 +22,7 @@ RECIPE_VERSION = 1
 """Raise it when the code makes other rows of the same clips."""
 
 
-class ClipRecords:
+class ClipRecords(MediaSource):
     """Motion features of each resized video, three rows in two seconds."""
 
     def __init__(
@@ -67,9 +67,6 @@ class ClipRecords:
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }
-
-    def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
-        return records_alone(self, video_ids, self.limits)
 
     def piece(self, array: NDArray[np.uint8]) -> Tensor:
         return torch.from_numpy(array)

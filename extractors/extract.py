@@ -23,13 +23,10 @@ from mcn.store.writer import Failure, ShardWriter
 class RecordSource(Protocol):
     """Makes the records of one store."""
 
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """What decides the rows."""
-
-    @property
-    def provenance(self) -> dict[str, str | int | float]:
-        """On what they were computed; decides nothing that matters."""
+    fingerprint: Fingerprint
+    """What decides the rows."""
+    provenance: dict[str, str | int | float]
+    """On what they were computed; decides nothing that matters."""
 
     def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
         """A record for each video in the order given, of the failed ones too."""

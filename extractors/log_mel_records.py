@@ -1,6 +1,6 @@
 """Log-mel spectrograms of resized videos as records of the store, for a DAVEnet that is trained."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from extractors.audio import HOP_SAMPLES, SAMPLE_RATE, log_mel
 from extractors.batching import OneByOne
 from extractors.corpus import ResizedVideos
 from extractors.extract import features_record
-from extractors.one_pass import records_alone
+from extractors.one_pass import MediaSource
 from extractors.sandbox import DEFAULT_LIMITS, SandboxLimits
-from extractors.streams import Sound
+from extractors.streams import Sound, Stream
 from mcn.models.davenet import NUM_MEL
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.record import Record
@@ -23,10 +23,10 @@ RECIPE_VERSION = 1
 """Raise it when the code makes other rows of the same sound."""
 
 
-class LogMelRecords:
+class LogMelRecords(MediaSource):
     """The log-mel spectrogram of each resized video: a row of 40 bands every 10 ms, in dB."""
 
-    stream = Sound(SAMPLE_RATE)
+    stream: Stream = Sound(SAMPLE_RATE)
 
     def __init__(
         self,
@@ -59,9 +59,6 @@ class LogMelRecords:
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }
-
-    def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
-        return records_alone(self, video_ids, self.limits)
 
     def piece(self, array: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(array)

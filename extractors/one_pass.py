@@ -28,12 +28,16 @@ class MediaSource(RecordSource, Protocol):
     """Makes the records of one feature from one stream of resized videos."""
 
     videos: ResizedVideos
+    limits: SandboxLimits
+    """What a video may cost, where its records are made alone."""
+    stream: Stream
+    """What it takes of each video's file."""
     min_complete: float
     """The share of a video that must be there, of what its raw file had promised."""
 
-    @property
-    def stream(self) -> Stream:
-        """What it takes of each video's file."""
+    def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
+        """A record for each video in the order given, of a pass that is shared with no other."""
+        return records_alone(self, video_ids)
 
     def piece(self, array: NDArray[Any]) -> Tensor:
         """What is kept of some of the stream; called in the thread that decodes."""
@@ -113,12 +117,10 @@ def records_in_one_pass(
             yield from finished(number)
 
 
-def records_alone(
-    source: MediaSource, video_ids: Iterable[str], limits: SandboxLimits
-) -> Iterator[Record]:
+def records_alone(source: MediaSource, video_ids: Iterable[str]) -> Iterator[Record]:
     """The records of one feature, which shares its pass with no other."""
     wanted = (Wanted(video_id, (0,)) for video_id in video_ids)
-    decoding = Decoding(limits=limits)
+    decoding = Decoding(limits=source.limits)
     return (record for _, record in records_in_one_pass([source], wanted, decoding))
 
 

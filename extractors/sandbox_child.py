@@ -4,11 +4,9 @@ Run by sandbox.py as `python -m extractors.sandbox_child`. It imports no torch, 
 again after each crash.
 """
 
-import ctypes
 import importlib
 import os
 import resource
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -20,15 +18,14 @@ from numpy.typing import NDArray
 
 from extractors.media import MediaError
 from extractors.sandbox_wire import Labelled, Message, receive, send, send_array
-
-PR_SET_PDEATHSIG = 1
+from mcn.parent import die_with_parent
 
 Decode = Callable[..., Iterator[NDArray[Any] | Labelled]]
 
 
 def main(descriptor: int, parent_id: int, memory_bytes: int, module: str, name: str) -> None:
     """Serve until the parent closes its end, or is gone."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     if os.getppid() != parent_id:  # it died before it could be watched
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

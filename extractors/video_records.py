@@ -1,6 +1,6 @@
 """Pictures of resized videos as records of the store."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,9 +11,9 @@ from torch import Tensor
 from extractors.batching import Packer
 from extractors.corpus import ResizedVideos
 from extractors.extract import network_record
-from extractors.one_pass import records_alone
+from extractors.one_pass import MediaSource
 from extractors.sandbox import DEFAULT_LIMITS, SandboxLimits
-from extractors.streams import Pictures
+from extractors.streams import Pictures, Stream
 from extractors.video import SHORT_SIDE, VideoExtractor, scaled
 from extractors.weights import Weights
 from mcn.store.fingerprint import Fingerprint
@@ -23,10 +23,10 @@ RECIPE_VERSION = 1
 """Raise it when the code makes other rows of the same frames."""
 
 
-class VideoRecords:
+class VideoRecords(MediaSource):
     """Appearance features of each resized video, one row a second."""
 
-    stream = Pictures()
+    stream: Stream = Pictures()
 
     def __init__(
         self,
@@ -66,9 +66,6 @@ class VideoRecords:
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }
-
-    def records(self, video_ids: Iterable[str]) -> Iterator[Record]:
-        return records_alone(self, video_ids, self.limits)
 
     def piece(self, array: NDArray[np.uint8]) -> Tensor:
         return scaled(array)

@@ -6,7 +6,6 @@ where that is killed. Batches come in the order of their steps, so that the numb
 changes nothing.
 """
 
-import ctypes
 import multiprocessing
 import shutil
 import signal
@@ -19,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from mcn.data.batches import ClipBatch
 from mcn.data.training_batches import TrainingBatches
+from mcn.parent import die_with_parent
 from mcn.stop import STOP_SIGNALS
 from mcn.training.distributed import cpus_of_rank, num_local_ranks
 
@@ -27,7 +27,6 @@ MOST_WORKERS = 4
 SHARED_MEMORY = Path("/dev/shm")
 BATCHES_PER_WORKER = 2
 """Read ahead by each."""
-PR_SET_PDEATHSIG = 1
 
 
 def default_workers(batches: TrainingBatches) -> int:
@@ -95,4 +94,4 @@ def read_ahead(
 
 
 def _end_with_parent(worker: int) -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
