@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from mcn.data.ledger import Outcome
+from mcn.data.ledger import LedgerFile, Outcome
+from mcn.data.ledger_columns import leave_columns
 from mcn.root import REPOSITORY, Root
 from slurm.marker import BEGAN, ENDED, Event, append_event
 from slurm.resources import Resources
@@ -154,7 +155,9 @@ def _write_ledger(folder: Path, num_shards: int) -> None:
     ]
     lines = "".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes)
     for index in range(num_shards):
-        (folder / f"{index:05d}.jsonl").write_text(lines)
+        ledger = LedgerFile(folder / f"{index:05d}.jsonl")
+        ledger.path.write_text(lines)
+        leave_columns(ledger)  # as a task of resizing does that has ended
 
 
 @contextmanager
