@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mcn.data.batches import NO_WORD, ClipRows
-from mcn.data.clip_reader import ClipReader, rows_of_clips
+from mcn.data.clip_reader import ClipReader
+from mcn.data.media_reader import rows_of_clips
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import Sampling, TrainingBatches, derangement
 from tests.stores import FEATURES, SECONDS_PER_CLIP, WORDS_PER_CLIP, write_stores

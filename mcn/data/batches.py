@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int32, Int64
+from jaxtyping import Bool, Float, Float64, Int32, Int64, Shaped
 from torch import Tensor
 
 from mcn.data.clip_form import DEFAULT_FORM, ClipForm
@@ -60,7 +60,8 @@ class ClipBatch:
     """The same for clips of the same video, on whatever rank."""
     seconds: Float64[Tensor, "clips 2"]
     """Start and end in the video."""
-    video: Float[Tensor, "clips video_dim"]
+    video: Shaped[Tensor, "clips ..."]
+    """A row a clip; or the pictures of a clip as bytes, (frames, height, width, 3)."""
     audio: Float[Tensor, "clips ..."]
     """A row a clip; or spectrograms in float16 as (40, frames), padded to one length."""
     audio_frames: Int64[Tensor, " clips"] | None

@@ -1,44 +1,22 @@
-"""Reads what clips need from the stores of all modalities, video by video.
-
-The clips of a video overlap: each of its rows that any of them needs is read once.
-"""
+"""Reads what clips need from the stores of all modalities, words included."""
 
 from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Float, Int32
 from torch import Tensor
 
-from mcn.data.batches import NO_WORD, ClipRows, Clips, Spectrograms, lacking
+from mcn.data.batches import NO_WORD
 from mcn.data.clip_form import DEFAULT_FORM, ClipForm
-from mcn.data.pooling import pool_max, pool_mean
-from mcn.data.scratch import Scratch
-from mcn.data.spectrograms import check_spectrograms, read_spectrograms
-from mcn.data.stores import Source, Stores
-from mcn.modality import Modality
+from mcn.data.media_reader import MediaReader
+from mcn.data.stores import Stores
 from mcn.store.word_table import WordTable
 
-Seconds = Sequence[float] | Float[np.ndarray, " clips"]
 
-SOURCES_OF_VIDEO: tuple[Source, ...] = ("video", "video-3d")
-
-
-def rows_of_clips(
-    start_seconds: Seconds, end_seconds: Seconds, *, rows_per_second: float, num_rows: int
-) -> Int64[np.ndarray, "clips 2"]:
-    """Half-open ranges of rows that overlap each clip; empty where the video ends before it."""
-    first = np.maximum(np.floor(np.asarray(start_seconds) * rows_per_second), 0)
-    stop = np.minimum(np.ceil(np.asarray(end_seconds) * rows_per_second), num_rows)
-    return np.stack((np.minimum(first, stop), stop), axis=1).astype(np.int64)
-
-
-class ClipReader:
-    """Clips from one store a modality; a video that a store lacks has no such modality.
-
-    Where 3-D features stand beside the 2-D ones, a video that lacks either has no video.
-    """
+class ClipReader(MediaReader):
+    """Clips and their captions, from one store a modality."""
 
     def __init__(self, stores: Stores, form: ClipForm = DEFAULT_FORM) -> None:
         """Takes the stores, and the form in which clips are wanted.
@@ -46,18 +24,10 @@ class ClipReader:
         Raises:
             ValueError: Spectrograms are wanted and not stored, or the other way round.
         """
-        check_spectrograms(stores["audio"], form)
-        self.stores = stores
-        self.form = form
-        self.sources_of_video = SOURCES_OF_VIDEO[: 1 + ("video-3d" in stores)]
-        self._stored, self._widened = Scratch(), Scratch()
+        super().__init__(stores, form)
         text = stores["text"]
         self.words = WordTable.below(text.folder.parent, text.fingerprint)
-        self.dims: dict[Modality, int] = {
-            "video": sum(stores[source].dim for source in self.sources_of_video),
-            "audio": stores["audio"].dim,
-            "text": self.words.dim,
-        }
+        self.dims["text"] = self.words.dim
 
     @cached_property
     def word_vectors(self) -> Float[Tensor, "words text_dim"]:
@@ -67,29 +37,6 @@ class ClipReader:
             ValueError: They are not as they were written.
         """
         return torch.from_numpy(self.words.checked_vectors())
-
-    def read(
-        self,
-        video_id: str,
-        start_seconds: Seconds,
-        end_seconds: Seconds,
-        words: Int32[np.ndarray, "clips words"],
-        *,
-        audio_end_seconds: Seconds | None = None,
-    ) -> Clips:
-        """Clips of one video: video max-pooled and audio averaged over each, as MCN pools them.
-
-        In the form of spectrograms, audio comes as frames. It may end before the clip does. A clip
-        has the same bits alone and among others.
-        """
-        audio_end = end_seconds if audio_end_seconds is None else audio_end_seconds
-        return Clips(
-            video_id,
-            np.stack((start_seconds, end_seconds), axis=1).astype(np.float64),
-            self._video(video_id, start_seconds, end_seconds),
-            self._audio(video_id, start_seconds, audio_end),
-            words,
-        )
 
     def caption_words(
         self, video_id: str, ranges: Sequence[tuple[int, int]], *, max_words: int
@@ -111,79 +58,3 @@ class ClipReader:
         is_word = at < places[:, 1:] - begin
         words[is_word] = numbers[at[is_word]]
         return words
-
-    def has(self, modality: Modality, video_id: str) -> bool:
-        sources = self.sources_of_video if modality == "video" else (modality,)
-        return all(video_id in self.stores[source] for source in sources)
-
-    def _video(self, video_id: str, start_seconds: Seconds, end_seconds: Seconds) -> ClipRows:
-        """2-D and 3-D features side by side, as many as there are; a clip has both or neither."""
-        if not self.has("video", video_id):
-            return lacking(len(start_seconds), self.dims["video"])
-        kinds = [
-            self._pooled(source, video_id, start_seconds, end_seconds)
-            for source in self.sources_of_video
-        ]
-        if self.form.video == "unit-length":
-            kinds = [ClipRows(_at_unit_length(rows), has) for rows, has in kinds]
-        if len(kinds) == 1:
-            return kinds[0]
-        has = np.logical_and.reduce([kind.has for kind in kinds])
-        rows = np.concatenate([kind.rows for kind in kinds], axis=1)
-        return ClipRows(np.where(has[:, None], rows, 0), has)
-
-    def _audio(
-        self, video_id: str, start_seconds: Seconds, end_seconds: Seconds
-    ) -> ClipRows | Spectrograms:
-        most_frames = self.form.spectrogram_frames
-        if most_frames is None:
-            return self._pooled("audio", video_id, start_seconds, end_seconds)
-        if not self.has("audio", video_id):
-            return [None] * len(start_seconds)
-        ranges = self._ranges("audio", video_id, start_seconds, end_seconds)
-        store = self.stores["audio"]
-        return read_spectrograms(store, video_id, ranges, most_frames=most_frames)
-
-    def _pooled(
-        self, source: Source, video_id: str, start_seconds: Seconds, end_seconds: Seconds
-    ) -> ClipRows:
-        store = self.stores[source]
-        if video_id not in store or store.rows_per_second is None:
-            return lacking(len(start_seconds), store.dim)
-        ranges = self._ranges(source, video_id, start_seconds, end_seconds)
-        has = ranges[:, 0] < ranges[:, 1]
-        if has.all() and len(has):
-            return ClipRows(self._pool(source, video_id, ranges), has)
-        pooled = lacking(len(has), store.dim)
-        if has.any():
-            held = self._pool(source, video_id, ranges[has])
-            pooled = ClipRows(np.zeros((len(has), store.dim), held.dtype), has)
-            pooled.rows[has] = held
-        return pooled
-
-    def _pool(
-        self, source: Source, video_id: str, ranges: Int64[np.ndarray, "clips 2"]
-    ) -> Float[np.ndarray, "clips dim"]:
-        begin, end = int(ranges[:, 0].min()), int(ranges[:, 1].max())
-        # One read, gaps included: a disk or a server takes longer over many than over more bytes.
-        rows = self.stores[source].read(video_id, begin, end, empty=self._stored.array)
-        if source == "audio":
-            return pool_mean(rows, ranges - begin, self._widened)
-        return pool_max(rows, ranges - begin)
-
-    def _ranges(
-        self, source: Source, video_id: str, start_seconds: Seconds, end_seconds: Seconds
-    ) -> Int64[np.ndarray, "clips 2"]:
-        store = self.stores[source]
-        assert store.rows_per_second is not None
-        return rows_of_clips(
-            start_seconds,
-            end_seconds,
-            rows_per_second=store.rows_per_second,
-            num_rows=store.entry(video_id).num_rows,
-        )
-
-
-def _at_unit_length(rows: Float[np.ndarray, "clips dim"]) -> Float[np.ndarray, "clips dim"]:
-    """As torch's normalize has it: a row of zeros stays one."""
-    return torch.nn.functional.normalize(torch.from_numpy(rows).float(), dim=1).numpy()

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mcn.data.batches import ClipBatch, ClipRows
-from mcn.data.clip_reader import ClipReader, Seconds
+from mcn.data.clip_reader import ClipReader
+from mcn.data.media_reader import Seconds
 from mcn.data.stores import Source, Stores
 from mcn.data.training_batches import Sampling, TrainingBatches
 from tests.benchmarks.feature_files import Rows
