@@ -4,7 +4,7 @@ Picture and sound keep their places in time, counted from the start of the file.
 place is whole: it is written aside, read back, held against its source, and only then renamed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from extractors.standard_form import (
     check_standard_form,
 )
 from extractors.track import Track, least_share, packets
+from extractors.wav import share_there
 
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 
@@ -100,6 +101,9 @@ def resize_video(
             if not written.seconds:
                 raise MediaError("undecodable", f"{source}: none of its frames could be decoded")
             share = least_share(tracks, container)
+            if container.format.name == "wav":
+                promised_seconds = share.promised_seconds / share_there(source)
+                share = replace(share, promised_seconds=promised_seconds)
         if share.completeness < config.min_complete:
             raise MediaError(
                 "truncated",
