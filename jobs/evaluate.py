@@ -15,6 +15,7 @@ from extractors.corpus import resized_videos
 from extractors.frame import frame_jpeg
 from jobs.command import run_command
 from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
+from mcn.data.probe_folder import has_labels
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.data.stores import Features, open_stores
 from mcn.evaluation.evaluate import BenchmarkData, evaluate_published, evaluate_run, file_sha256
@@ -181,7 +182,7 @@ def _results(
 def _benchmarks(root: Root, features: Features) -> dict[str, BenchmarkData]:
     benchmarks = {}
     for folder in benchmark_folders(root):
-        if not has_steps(folder):
+        if not has_steps(folder) and not has_labels(folder):
             resized = resized_videos(Root(folder)).items()
             seconds = {video_id: outcome.seconds for video_id, outcome in resized}
             benchmarks[folder.name] = BenchmarkData(
