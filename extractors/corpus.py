@@ -42,7 +42,8 @@ def listed_videos(root: Root) -> list[Video]:
     """
     before = read_manifest(root.manifest) if root.manifest.exists() else []
     if root.howto100m_csv.exists():
-        videos = from_howto100m(root.howto100m_csv, root.raw)
+        known = {v.video_id: (v.seconds, v.frames) for v in before}
+        videos = with_lengths(from_howto100m(root.howto100m_csv, root.raw), known)
     else:
         there = {video.video_id: video for video in _raw_videos(root)}
         listed = [
@@ -52,7 +53,7 @@ def listed_videos(root: Root) -> list[Video]:
             for video in before
         ]
         videos = [*listed, *there.values()]
-    videos = with_lengths(videos, _lengths(root, before))
+    videos = with_lengths(videos, _lengths(root, videos))
     if videos != before or not root.manifest.exists():
         write_manifest(root.manifest, videos)
     return videos
@@ -67,15 +68,18 @@ def _raw_videos(root: Root) -> list[Video]:
     )
 
 
-def _lengths(root: Root, before: Iterable[Video]) -> dict[str, tuple[float | None, int | None]]:
-    """Seconds and frames of the videos of which either is known."""
-    lengths = {v.video_id: v[3:] for v in before if v[3:] != (None, None)}
-    said: dict[str, float] = read_columns(download_ledger(root)).by_id("seconds")
-    lengths.update(
-        (k, (seconds, None)) for k, seconds in said.items() if seconds and k not in lengths
-    )
+def _lengths(root: Root, videos: Iterable[Video]) -> dict[str, tuple[float | None, int | None]]:
+    """Seconds and frames of the resized videos, and of others that have none what the site said."""
     resized = read_columns(resize_ledger(root))
-    lengths.update(resized.by_id("seconds", "num_frames"))
+    lengths: dict[str, tuple[float | None, int | None]] = resized.by_id("seconds", "num_frames")
+    unknown = [
+        v.video_id
+        for v in videos
+        if v.seconds is None and v.frames is None and v.video_id not in lengths
+    ]
+    if unknown:
+        said: dict[str, float] = read_columns(download_ledger(root)).by_id("seconds")
+        lengths.update((k, (seconds, None)) for k in unknown if (seconds := said.get(k)))
     return lengths
 
 

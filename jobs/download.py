@@ -1,7 +1,6 @@
 """The videos of the manifest: `python jobs/download.py --array 0-899%16`."""
 
 from collections import Counter
-from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,7 +73,7 @@ def main(arguments: Arguments) -> None:
     step = step_of(Root.resolve(arguments.root), "download", arguments.benchmark)
     asked, max_running = shards_asked_for(arguments.array, len(plan), step)
     to_do = read_columns(download_ledger(root)).left(costs, arguments.retry)
-    to_do -= _resized(root)
+    to_do.difference_update(_resized(root))
     left = [i for i in asked if not to_do.isdisjoint(plan[i])]
     cost = cost_of(
         step,
@@ -111,7 +110,7 @@ def main(arguments: Arguments) -> None:
 
 def _download(index: int, root: Root, arguments: Arguments) -> None:
     """Download the videos of one shard."""
-    resized = _resized(root)
+    resized = set(_resized(root))
     shard = [video_id for video_id in read_plan(_plan(root))[index] if video_id not in resized]
     label = f"download {root.path.name}, shard {index}"
     with (
@@ -129,10 +128,9 @@ def _download(index: int, root: Root, arguments: Arguments) -> None:
         )
 
 
-def _resized(root: Root) -> Set[str]:
+def _resized(root: Root) -> list[str]:
     """The videos that need no raw file any more: it may have been deleted on request."""
-    seconds: dict[str, float] = read_columns(resize_ledger(root)).by_id("seconds")
-    return seconds.keys()
+    return read_columns(resize_ledger(root)).done_ids()
 
 
 def _plan(root: Root) -> Path:

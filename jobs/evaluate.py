@@ -26,7 +26,12 @@ from mcn.progress import Progress
 from mcn.report.content import ReportContent, Run
 from mcn.report.page import write_report
 from mcn.report.sources import provenance, skipped_videos
-from mcn.report.terminal import differences_text_table, steps_text_tables, text_table
+from mcn.report.terminal import (
+    differences_text_table,
+    directions_text_table,
+    steps_text_tables,
+    text_table,
+)
 from mcn.root import Root
 from mcn.training.run_folder import RunFolder, read_metrics, replace_text
 
@@ -114,8 +119,8 @@ def main(arguments: Arguments) -> None:
         ),
     )
     pages = write_report(content, arguments.report or root.path / "report")
-    tables = [text_table(results), *steps_text_tables(results), differences_text_table(results)]
-    for table in tables:
+    tables = [text_table(results), directions_text_table(results), *steps_text_tables(results)]
+    for table in (*tables, differences_text_table(results)):
         if table is not None:
             Console().print(table)
     for page in pages:

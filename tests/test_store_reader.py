@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mcn.store.outcomes import StoreOutcomes
+from mcn.store.outcomes import StoreOutcomes, sorted_once
 from mcn.store.reader import FeatureStore
 from tests.shards import DIM, TEXT, VIDEO, done, failed, write_shard, writer
 
@@ -262,3 +262,8 @@ def test_spawned_workers_read_what_the_parent_reads(folder: Path) -> None:
     store = FeatureStore(folder)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(read_all, [store]) == read_all(store)
+
+
+@pytest.mark.parametrize("ids", [[], [b"a"], [b"b", b"a", b"b", b"-", b"a"]])
+def test_ids_sorted_once_are_those_of_numpy(ids: list[bytes]) -> None:
+    assert sorted_once(np.array(ids, "S3")).tolist() == np.unique(np.array(ids, "S3")).tolist()

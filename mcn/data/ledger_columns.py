@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,10 +54,13 @@ class StepColumns:
     damaged: list[str]
     """A sentence for each line that holds no outcome, and counts as if it had not been written."""
 
-    @property
+    @cached_property
     def done(self) -> Shaped[np.ndarray, " done"]:
         done: NDArray[Any] = self.rows[self.rows["failure"] == 0]
         return done
+
+    def done_ids(self) -> list[str]:
+        return _texts(self.done["video_id"])
 
     def by_id(self, *fields: str) -> dict[str, Any]:
         """One column of the videos that are done, or tuples of several."""
@@ -67,17 +71,18 @@ class StepColumns:
 
     def left(self, video_ids: Iterable[str], retry: Retry | None) -> set[str]:
         """Those of the videos that are still to be done, as `is_left` of the ledger says it."""
-        final = {
+        failed = self.rows[self.rows["failure"] > 0]
+        final = [
             video_id
             for video_id, failure, attempts in zip(
-                _texts(self.rows["video_id"]),
-                self.rows["failure"].tolist(),
-                self.rows["attempts"].tolist(),
+                _texts(failed["video_id"]),
+                failed["failure"].tolist(),
+                failed["attempts"].tolist(),
                 strict=True,
             )
-            if not failure or not is_due(_CLASS_OF_CODE[failure], attempts, retry)
-        }
-        return set(video_ids) - final
+            if not is_due(_CLASS_OF_CODE[failure], attempts, retry)
+        ]
+        return set(video_ids).difference(final, self.done_ids())
 
     def poison_attempts(self) -> list[int]:
         """How often each video was tried that last took its decoder down."""
@@ -204,4 +209,5 @@ def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _texts(strings: NDArray[Any]) -> list[str]:
-    return [text.decode() for text in strings.tolist()]
+    # At once, which is thrice as fast: no id and no reason holds a NUL.
+    return b"\0".join(strings.tolist()).decode().split("\0") if len(strings) else []

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mcn.data.rows import at_line, read_fields, read_rows
-from mcn.data.video_id import check_video_id
+from mcn.data.video_id import check_video_id, problem_of
 
 RAW_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts"}
@@ -45,11 +45,11 @@ def read_manifest(path: Path) -> list[Video]:
     Raises:
         ValueError: If a line is malformed or names a video again; names file and line.
     """
-    name = str(path)
     line_of: dict[str, int] = {}
     videos = []
     for line, (video_id, raw, category, seconds, frames) in read_fields(path, COLUMNS):
-        check_video_id(video_id, at_line(name, line))
+        if problem_of(video_id):
+            check_video_id(video_id, at_line(path, line))
         if line_of.setdefault(video_id, line) != line:
             first = at_line(path, line_of[video_id])
             raise ValueError(f"{at_line(path, line)}: video {video_id!r} is also in {first}")

@@ -10,13 +10,14 @@ def check_video_id(video_id: str, where: str) -> str:
     Raises:
         ValueError: If a file of that name would lie elsewhere, or could not be; names `where`.
     """
-    problem = _problem(video_id)
+    problem = problem_of(video_id)
     if problem:
         raise ValueError(f"{where}: video id {video_id!r} {problem}; it is to be a plain file name")
     return video_id
 
 
-def _problem(video_id: str) -> str | None:
+def problem_of(video_id: str) -> str | None:
+    """What is wrong with it, for the middle of a sentence; None where nothing is."""
     if not video_id:
         return "is empty"
     if video_id in (".", ".."):

@@ -76,8 +76,9 @@ def _num_raw(folder: Path) -> int:
 def _num_in_manifest(path: Path) -> int:
     if not path.exists():
         return 0
-    with path.open("rb") as file:
-        return max(0, sum(1 for _ in file) - 1)
+    content = path.read_bytes()
+    has_open_line = bool(content) and not content.endswith(b"\n")
+    return max(0, content.count(b"\n") + has_open_line - 1)
 
 
 def append_census(path: Path, census: Census) -> None:
