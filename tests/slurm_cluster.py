@@ -16,7 +16,8 @@ from slurm.testbed import MissingPackagesError, Testbed
 from slurm.testbed.packages import check_packages
 
 MAX_ARRAY_SIZE = 5
-SECONDS_TO_WAIT = 180.0
+# A test that fails may take long; on a slow machine one that passes does too.
+SECONDS_TO_WAIT = 600.0
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +67,17 @@ def speaking_to(testbed: Testbed) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def nothing_starts(testbed: Testbed) -> Iterator[None]:
+    """Let no job in `low` start meanwhile: what is put back there is seen to wait."""
+    update = ["scontrol", "update", "PartitionName=low"]
+    testbed.run([*update, "State=DOWN"])
+    try:
+        yield
+    finally:
+        testbed.run([*update, "State=UP"])
+
+
 def submit(testbed: Testbed, script: str, *options: str) -> str:
     """Submit a shell script as a job with its output thrown away, and return its id."""
     command = ["sbatch", "--parsable", "--output=/dev/null", *options, f"--wrap={script}"]
@@ -106,6 +118,12 @@ def wait_for_state(testbed: Testbed, job: str, state: str) -> None:
 
 def empty_queue(testbed: Testbed) -> None:
     """Cancel all jobs, and return when none is left on a node."""
-    testbed.run(["scancel", "--quiet", *queue(testbed)], check=False)
-    running = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING"}
-    wait_until(lambda: not running & set(queue(testbed).values()), "the queue is empty")
+
+    def is_empty() -> bool:
+        left = {job: state for job, state in queue(testbed).items() if state not in FINAL_STATES}
+        # Again and again, for a job that was being put back may have come back since.
+        if jobs := [job for job, state in left.items() if state != "COMPLETING"]:
+            testbed.run(["scancel", "--quiet", *jobs], check=False)
+        return not left
+
+    wait_until(is_empty, "the queue is empty")
