@@ -22,10 +22,12 @@ SECONDS_TO_WAIT = 600.0
 
 @pytest.fixture(scope="session")
 def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
-    """Four nodes with accounts, MaxArraySize 5 and a grace of 20 s in `low`."""
+    """Four nodes with accounts, MaxArraySize 5 and a grace of a minute in `low`."""
     require_slurm(accounting=True)
     folder = tmp_path_factory.mktemp("slurm")
-    with Testbed(folder, accounting=True, max_array_size=MAX_ARRAY_SIZE) as testbed:
+    with Testbed(
+        folder, accounting=True, max_array_size=MAX_ARRAY_SIZE, grace_seconds=60
+    ) as testbed:
         yield testbed
 
 
@@ -33,7 +35,7 @@ def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]
 def slurm_cluster_without_accounting(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Testbed]:
-    """The same without accounts: `sacct` refuses to answer."""
+    """Four nodes without accounts: `sacct` refuses to answer."""
     require_slurm(accounting=False)
     folder = tmp_path_factory.mktemp("slurm")
     with Testbed(folder, max_array_size=MAX_ARRAY_SIZE) as testbed:

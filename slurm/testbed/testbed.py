@@ -149,9 +149,13 @@ class Testbed(Cluster):
         for task in tasks:
             task.send(signal.SIGKILL)
 
-    def run_out_of_time(self, job: str) -> None:
-        """Let a running job end with TIMEOUT in some seconds; limits are whole minutes at least."""
-        end_time = datetime.now() + timedelta(seconds=2)
+    def run_out_of_time(self, job: str, *, seconds: int = 2) -> None:
+        """Let a running job's limit be over so soon; options of sbatch are whole minutes.
+
+        It is warned, as it asked to be, and ends with TIMEOUT, when the controller looks, as it
+        does every 30 s.
+        """
+        end_time = datetime.now() + timedelta(seconds=seconds)
         self.run(["scontrol", "update", f"JobId={job}", f"EndTime={end_time:%Y-%m-%dT%H:%M:%S}"])
 
     def preempt(self, job: str) -> str:
