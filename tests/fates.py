@@ -1,6 +1,7 @@
 """One task for each way to end, on a real SLURM, and what became of each."""
 
 import dataclasses
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,9 +101,10 @@ class Watched:
         self.testbed = testbed
         self.steps = {name: StepFolder(folder / name) for name in FATES}
         self.in_queue: dict[str, TaskState] = {}
-        """The last state of each while the queue knew it."""
+        """The last state of each while the queue knew it: how it ended, once all have."""
         self.afterwards: dict[str, TaskState] = {}
         """Its state once the queue had forgotten it."""
+        self.submitted_at = time.time()
         self._to_strike = set(FATES)
         with speaking_to(testbed):
             for name, step in self.steps.items():
@@ -110,19 +112,28 @@ class Watched:
                 command = ("sh", "-c", FATES[name].script)
                 submit(step, manifest_of(step, command, [SHARD], resources=resources))
 
-    def all_are_forgotten(self) -> bool:
+    def all_have_ended(self) -> bool:
+        """Whether the queue, which forgets nothing meanwhile, shows of each how it ended."""
+        self.in_queue = self._states()
+        for name in list(self._to_strike):
+            state = self.in_queue[name]
+            if state.state == "RUNNING" and has_begun(self.steps[name]):
+                self._to_strike.remove(name)
+                FATES[name].strike(self.testbed, state.job_id)
+        return not any(state.is_live for state in self.in_queue.values())
+
+    def are_known_still(self) -> bool:
+        """Whether the accounts, where there are any, know all that the queue has forgotten."""
+        self.afterwards = self._states()
+        said_by = {state.said_by for state in self.afterwards.values()}
+        return said_by == {"accounts"} or not self.testbed.accounting
+
+    def _states(self) -> dict[str, TaskState]:
         with speaking_to(self.testbed):
             queue, accounts = squeue(), sacct(job_ids(*self.steps.values()))
-            for name, step in self.steps.items():
-                state = task_states(step, queue, accounts)[SHARD]
-                if state.said_by == "queue":
-                    self.in_queue[name] = state
-                elif state.said_by == "accounts" or accounts is None:
-                    self.afterwards[name] = state
-                if state.state == "RUNNING" and has_begun(step) and name in self._to_strike:
-                    self._to_strike.remove(name)
-                    FATES[name].strike(self.testbed, state.job_id)
-        return self.afterwards.keys() == FATES.keys()
+            return {
+                name: task_states(step, queue, accounts)[SHARD] for name, step in self.steps.items()
+            }
 
 
 def job_ids(*steps: StepFolder) -> list[str]:

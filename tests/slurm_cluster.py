@@ -16,15 +16,18 @@ from slurm.testbed import MissingPackagesError, Testbed
 from slurm.testbed.packages import check_packages
 
 MAX_ARRAY_SIZE = 5
-SECONDS_TO_WAIT = 180.0
+# A test that fails may take long; on a slow machine one that passes does too.
+SECONDS_TO_WAIT = 600.0
 
 
 @pytest.fixture(scope="session")
 def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
-    """Four nodes with accounts, MaxArraySize 5 and a grace of 20 s in `low`."""
+    """Four nodes with accounts, MaxArraySize 5 and a grace of a minute in `low`."""
     require_slurm(accounting=True)
     folder = tmp_path_factory.mktemp("slurm")
-    with Testbed(folder, accounting=True, max_array_size=MAX_ARRAY_SIZE) as testbed:
+    with Testbed(
+        folder, accounting=True, max_array_size=MAX_ARRAY_SIZE, grace_seconds=60
+    ) as testbed:
         yield testbed
 
 
@@ -32,7 +35,7 @@ def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]
 def slurm_cluster_without_accounting(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Testbed]:
-    """The same without accounts: `sacct` refuses to answer."""
+    """Four nodes without accounts: `sacct` refuses to answer."""
     require_slurm(accounting=False)
     folder = tmp_path_factory.mktemp("slurm")
     with Testbed(folder, max_array_size=MAX_ARRAY_SIZE) as testbed:
@@ -64,6 +67,17 @@ def speaking_to(testbed: Testbed) -> Iterator[None]:
         for name, value in testbed.environment().items():
             patch.setenv(name, value)
         yield
+
+
+@contextmanager
+def nothing_starts(testbed: Testbed) -> Iterator[None]:
+    """Let no job in `low` start meanwhile: what is put back there is seen to wait."""
+    update = ["scontrol", "update", "PartitionName=low"]
+    testbed.run([*update, "State=DOWN"])
+    try:
+        yield
+    finally:
+        testbed.run([*update, "State=UP"])
 
 
 def submit(testbed: Testbed, script: str, *options: str) -> str:
@@ -106,6 +120,12 @@ def wait_for_state(testbed: Testbed, job: str, state: str) -> None:
 
 def empty_queue(testbed: Testbed) -> None:
     """Cancel all jobs, and return when none is left on a node."""
-    testbed.run(["scancel", "--quiet", *queue(testbed)], check=False)
-    running = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING"}
-    wait_until(lambda: not running & set(queue(testbed).values()), "the queue is empty")
+
+    def is_empty() -> bool:
+        left = {job: state for job, state in queue(testbed).items() if state not in FINAL_STATES}
+        # Again and again, for a job that was being put back may have come back since.
+        if jobs := [job for job, state in left.items() if state != "COMPLETING"]:
+            testbed.run(["scancel", "--quiet", *jobs], check=False)
+        return not left
+
+    wait_until(is_empty, "the queue is empty")

@@ -131,14 +131,14 @@ def test_one_is_worked_on_while_another_is_used_and_no_more() -> None:
 
     ahead = map_ahead(work, range(6), num_threads=1)
     assert next(ahead) == 0
-    assert has_begun.wait(timeout=10)
+    assert has_begun.wait(timeout=60)
     time.sleep(0.1)
     assert begun == [0, 1]
     assert list(ahead) == [1, 2, 3, 4, 5]
 
 
 def test_as_many_are_worked_on_at_once_as_there_are_threads() -> None:
-    all_there = threading.Barrier(3, timeout=10)
+    all_there = threading.Barrier(3, timeout=60)
     assert list(map_ahead(lambda _: all_there.wait() >= 0, range(3), num_threads=3)) == [True] * 3
 
 

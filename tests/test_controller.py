@@ -14,7 +14,7 @@ ASK: dict[str, Callable[[], object]] = {
     "sacct": lambda: sacct(["7_1"]),
     "scontrol": max_array_size,
 }
-SLEEP = "import time; time.sleep(4)"
+SLEEP = "import time; time.sleep(60)"
 LINE = "7_1|RUNNING|None|node1|1:02|2026-11-21T14:06:23|/logs/extract#1.0"
 
 
@@ -46,7 +46,7 @@ def test_a_program_that_hangs_is_given_up(
     began = time.monotonic()
     with pytest.raises(SlurmError, match=rf"^{program} gave no answer within 0\.5 s") as caught:
         ASK[program]()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert not caught.value.is_refusal
 
 

@@ -235,8 +235,8 @@ def test_900_tasks_are_judged_in_a_second_and_logs_read_of_failed_ones_only(
             submission.slurm_log(f"7_{index}").mkdir()
         else:
             submission.log(index).write_text("words\n" * 10**5 + "KeyError\n")
-    began = time.perf_counter()
+    began = time.process_time()  # others may be at work
     states = task_states(StepFolder(submission.step_folder), [], None)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
     assert ended_short(states) == list(range(0, 900, 9))
     assert {states[index].cause for index in ended_short(states)} == {"code"}

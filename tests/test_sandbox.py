@@ -50,7 +50,7 @@ def is_alive(process_id: int) -> bool:
 
 
 def eventually_gone(process_id: int) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while is_alive(process_id) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not is_alive(process_id)
@@ -76,7 +76,7 @@ def test_what_breaks_a_decoder_is_that_files_error_and_the_next_has_a_new_child(
         began = time.monotonic()
         with pytest.raises(MediaError, match=words) as caught:
             child_of(sandbox, name)
-        assert time.monotonic() - began < limits.seconds + 5
+        assert time.monotonic() - began < limits.seconds + 30
         assert caught.value.reason == reason
         assert not is_alive(before)
         after = child_of(sandbox)
@@ -109,7 +109,7 @@ def test_what_the_decoder_raises_is_raised_here_and_the_child_goes_on() -> None:
 
 
 def test_the_clock_allows_for_the_length_of_the_file() -> None:
-    limits = SandboxLimits(seconds=0.3, seconds_per_second=0.5)
+    limits = SandboxLimits(seconds=0.3, seconds_per_second=2)
     with Sandbox(decode, limits) as sandbox:
         assert len(list(sandbox.run(Path("/tmp/slow"), promised_seconds=10))) == 3
         with pytest.raises(MediaError, match="not decoded in 0 s"):

@@ -24,6 +24,7 @@ from tests.videos import write_video
 pytestmark = pytest.mark.slow
 
 NUM_VIDEOS = 6
+WARNING_SECONDS = 120
 SHARD = Path("store") / "video-resnet18" / "00000.h5"
 
 
@@ -112,9 +113,8 @@ def struck(
 ) -> Iterator[dict[str, Extraction]]:
     """Three extractions at once, each on a node of its own, struck in their middle and ended."""
     testbed = slurm_cluster
-    # The controller looks every 30 seconds: the warning comes after 60 to 90, when it is held.
-    short = ("--time-limit-minutes", "2", "--warning-seconds", "60")
-    options = {"preemption": (), "time limit": short, "power cut": ()}
+    warned = ("--warning-seconds", str(WARNING_SECONDS))
+    options = {"preemption": (), "time limit": warned, "power cut": ()}
     with speaking_to(testbed):
         extractions = {
             fate: Extraction(
@@ -125,6 +125,7 @@ def struck(
             )
             for number, fate in enumerate(options, start=1)
         }
+        testbed.run_out_of_time(extractions["time limit"].job, seconds=WARNING_SECONDS)
         testbed.kill_node("node3")
         wait_until(lambda: "node3" in down_nodes(testbed), "the controller misses node3")
         testbed.restart_node("node3")

@@ -53,7 +53,6 @@ def wait_for_end(root: Path, run: str) -> None:
     wait_until(
         lambda: any(e.kind == "ended" and e.status != STOPPED_EARLY for e in events(root, run)),
         f"{run} is trained",
-        seconds=120,
     )
 
 

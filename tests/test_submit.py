@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import indent
@@ -219,9 +220,11 @@ def before_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_job_that_sbatch_took_without_an_answer_is_found_in_the_queue(
     testbed: Testbed, folder: StepFolder, before_slurm: Path
 ) -> None:
-    program(before_slurm, "sbatch", '/usr/bin/sbatch "$@" > /dev/null; exec sleep 60')
+    # In a session of its own, lest it is killed before it has handed the job in.
+    program(before_slurm, "sbatch", 'setsid /usr/bin/sbatch "$@" > /dev/null & exec sleep 60')
     with pytest.raises(SlurmError, match=r"sbatch gave no answer within 2 s.*not submitted twice"):
         submit(folder, manifest_of(folder, ["true"], range(3), resources=LATER))
+    wait_until(lambda: len(waiting(testbed)) == 3, "SLURM has taken the job")
     (before_slurm / "bin" / "sbatch").unlink()
     job_ids = submit(folder, manifest_of(folder, ["true"], range(3), resources=LATER))
     assert {job.split("_")[0] for job in waiting(testbed)} == set(job_ids)
@@ -319,6 +322,17 @@ time.sleep(600)
 """
 
 
+@contextmanager
+def time_to_save(testbed: Testbed) -> Iterator[None]:
+    """Let what is preempted in `lowc` have a minute, in place of the three seconds of the deaf."""
+    update = ["scontrol", "update", "PartitionName=lowc"]
+    testbed.run([*update, "GraceTime=60"])
+    try:
+        yield
+    finally:
+        testbed.run([*update, "GraceTime=3"])
+
+
 def test_a_task_that_the_site_would_cancel_to_make_room_comes_back(
     testbed: Testbed, folder: StepFolder
 ) -> None:
@@ -329,12 +343,13 @@ def test_a_task_that_the_site_would_cancel_to_make_room_comes_back(
     wait_until(
         lambda: submission.log(0).exists() and "ready" in submission.log(0).read_text(), "it runs"
     )
-    other = testbed.preempt(f"{job}_0")
-    wait_until(lambda: read_events(submission.marker(0))[-1].kind == "ended", "it has saved")
-    testbed.run(["scancel", other])
-    wait_until(
-        lambda: read_events(submission.marker(0))[-1].status == 0, "its second start is over"
-    )
+    with time_to_save(testbed):
+        other = testbed.preempt(f"{job}_0")
+        wait_until(lambda: read_events(submission.marker(0))[-1].kind == "ended", "it has saved")
+        testbed.run(["scancel", other])
+        wait_until(
+            lambda: read_events(submission.marker(0))[-1].status == 0, "its second start is over"
+        )
 
 
 @pytest.mark.parametrize("max_running", [2, 4])

@@ -10,6 +10,7 @@ from slurm.testbed import Testbed
 from tests.slurm_cluster import (
     accounts,
     empty_queue,
+    nothing_starts,
     queue,
     submit,
     wait_for_state,
@@ -123,12 +124,18 @@ def test_sacct_gives_the_exit_code_with_the_signal(
 
 
 @pytest.mark.parametrize("cluster", ["accounting", "no accounting"])
-def test_the_controller_soon_forgets_a_job(watched: dict[str, Watched], cluster: str) -> None:
+def test_the_controller_forgets_what_has_ended_when_told_and_nothing_before(
+    watched: dict[str, Watched], cluster: str
+) -> None:
     of = watched[cluster]
-    job = of.jobs["COMPLETED"]
-    wait_until(lambda: job not in queue(of.testbed), f"{job} is gone")
-    asked = of.testbed.run(["squeue", "--states=all", f"--jobs={job}"], check=False)
-    assert "Invalid job id" in asked.stderr or job not in asked.stdout
+    going_on = submit(of.testbed, SLEEP)
+    wait_for_state(of.testbed, going_on, "RUNNING")
+    assert set(of.jobs.values()) <= queue(of.testbed).keys()
+    of.testbed.forget_ended_jobs()
+    assert queue(of.testbed) == {going_on: "RUNNING"}
+    ended = submit(of.testbed, "exit 0")
+    wait_for_state(of.testbed, ended, "COMPLETED")
+    empty_queue(of.testbed)
 
 
 def test_without_accounts_sacct_refuses_to_answer(
@@ -164,8 +171,9 @@ def test_a_requeued_job_is_pending_and_its_first_run_stays_in_the_accounts(
 ) -> None:
     job = submit(testbed, SLEEP)
     wait_for_state(testbed, job, "RUNNING")
-    testbed.run(["scontrol", "requeue", job])
-    wait_for_state(testbed, job, "PENDING")
+    with nothing_starts(testbed):
+        testbed.run(["scontrol", "requeue", job])
+        wait_for_state(testbed, job, "PENDING")
     if testbed.accounting:
         wait_until(lambda: accounts(testbed, job)[0] == "REQUEUED", "the accounts say so")
     empty_queue(testbed)
@@ -182,8 +190,9 @@ def test_a_preempted_job_is_told_in_time_to_ask_for_another_run(
         "--signal=B:USR2@60",
     )
     wait_for_state(slurm_cluster, job, "RUNNING")
-    usurper = slurm_cluster.preempt(job)
-    wait_for_state(slurm_cluster, job, "PENDING")
+    with nothing_starts(slurm_cluster):
+        usurper = slurm_cluster.preempt(job)
+        wait_for_state(slurm_cluster, job, "PENDING")
     wait_for_state(slurm_cluster, usurper, "RUNNING")
     wait_until(lambda: accounts(slurm_cluster, job)[0] == "REQUEUED", "the accounts say so")
     assert told.exists()
@@ -195,8 +204,9 @@ def test_a_node_set_down_fails_its_jobs_which_are_requeued_and_comes_back(
 ) -> None:
     job = submit(testbed, SLEEP, "--nodelist=node2")
     wait_for_state(testbed, job, "RUNNING")
-    testbed.down_node("node2")
-    wait_for_state(testbed, job, "PENDING")
+    with nothing_starts(testbed):
+        testbed.down_node("node2")
+        wait_for_state(testbed, job, "PENDING")
     if testbed.accounting:
         wait_until(lambda: accounts(testbed, job)[0] == "NODE_FAIL", "the accounts say so")
     testbed.wait_for_node("node2")

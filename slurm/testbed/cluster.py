@@ -63,6 +63,11 @@ class Cluster:
         return self.folder / "etc" / "slurm.conf"
 
     @property
+    def memory_conf(self) -> Path:
+        """The part of slurm.conf that changes while the cluster is up."""
+        return self.folder / "etc" / "memory.conf"
+
+    @property
     def munge_key(self) -> Path:
         return self.folder / "run" / "munge.key"
 

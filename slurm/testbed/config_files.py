@@ -64,7 +64,7 @@ def slurm_conf(cluster: Cluster, ports: Ports, plugin_folder: Path) -> str:
         "MessageTimeout=3",
         "TCPTimeout=1",
         "KillWait=5",
-        "MinJobAge=2",
+        f"Include {cluster.memory_conf}",
         "ReturnToService=2",
         # Else a node with more cores than the machine is invalid.
         "SlurmdParameters=config_overrides",
@@ -104,6 +104,11 @@ def _nodes(cluster: Cluster, ports: Ports, host: str) -> list[str]:
             for node, port in zip(cluster.node_names, ports.nodes, strict=True)
         ),
     ]
+
+
+def memory_conf(seconds: int) -> str:
+    """How long the controller knows a job that has ended."""
+    return f"MinJobAge={seconds}\n"
 
 
 def gres_conf(cluster: Cluster) -> str:

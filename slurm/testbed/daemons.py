@@ -12,6 +12,8 @@ from slurm.testbed.packages import program
 from slurm.testbed.processes import Process, find_process
 
 POLL_SECONDS = 0.05
+# Long, for a machine that is busy: what fails for good is told by its end.
+SECONDS_TO_BE_READY = 120.0
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,20 @@ class Daemons:
                 daemons[path.stem] = process
         return daemons
 
-    def wait_for(self, name: str, complaint: Callable[[], str], *, seconds: float = 30) -> None:
+    def wait_for(self, name: str, complaint: Callable[[], str]) -> None:
         """Return once there is no complaint about the daemon, that is, an empty one.
 
         Raises:
             ChildProcessError: It ended, or took longer than that; with the end of its output.
         """
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + SECONDS_TO_BE_READY
         while said := complaint():
             if self.find(name) is None:
                 raise ChildProcessError(f"{name} ended; {self._last_words(name)}")
             if time.monotonic() > deadline:
                 raise ChildProcessError(
-                    f"{name} was not ready after {seconds:g} s: {said}; {self._last_words(name)}"
+                    f"{name} was not ready after {SECONDS_TO_BE_READY:g} s: {said}; "
+                    f"{self._last_words(name)}"
                 )
             time.sleep(POLL_SECONDS)
 

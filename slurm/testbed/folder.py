@@ -6,6 +6,7 @@ import shutil
 from slurm.testbed import config_files
 from slurm.testbed.cluster import Cluster
 from slurm.testbed.config_files import HEADER, Ports
+from slurm.testbed.memory import REMEMBERED_SECONDS, set_memory
 from slurm.testbed.packages import plugin_folder
 
 PARTS = ("etc", "run", "logs", "state", "spool", "native", "dev", "oom", "database")
@@ -22,6 +23,7 @@ def make_folder(cluster: Cluster) -> None:
     etc = cluster.slurm_conf.parent
     etc.mkdir(parents=True, mode=0o700)
     cluster.slurm_conf.write_text(config_files.slurm_conf(cluster, ports, plugin_folder()))
+    set_memory(cluster, REMEMBERED_SECONDS)
     (etc / "gres.conf").write_text(config_files.gres_conf(cluster))
     for part in PARTS:
         (cluster.folder / part).mkdir(exist_ok=True, mode=0o700)

@@ -3,9 +3,10 @@
 import time
 
 from slurm.testbed.cluster import Cluster
+from slurm.testbed.commands import run
 from slurm.testbed.processes import Entry, Process, all_processes, with_descendants
 
-STARTING_SECONDS = 10
+STARTING_SECONDS = 60
 """The controller calls a job running before its first process is there."""
 
 
@@ -24,9 +25,14 @@ def tasks_of_job(cluster: Cluster, job: str) -> tuple[str, set[Process]]:
         }
         if tasks:
             return next(iter(tasks.values())), set(tasks)
-        if time.monotonic() > deadline:
+        if not _is_running(cluster, job) or time.monotonic() > deadline:
             raise ValueError(f"job {job} does not run on the testbed {cluster.folder}")
         time.sleep(0.1)
+
+
+def _is_running(cluster: Cluster, job: str) -> bool:
+    asked = ["squeue", "--noheader", "--states=R", f"--jobs={job}", "--format=%i"]
+    return bool(run(cluster, asked, check=False).stdout.strip())
 
 
 def _names(environment: dict[str, str]) -> set[str]:

@@ -11,6 +11,7 @@ from slurm.testbed.commands import run
 from slurm.testbed.daemons import Daemons
 from slurm.testbed.folder import make_folder
 from slurm.testbed.job_processes import processes_of_jobs, tasks_of_job
+from slurm.testbed.memory import FORGOTTEN_SECONDS, REMEMBERED_SECONDS, set_memory
 from slurm.testbed.native import compile_native
 from slurm.testbed.packages import check_packages
 from slurm.testbed.processes import kill
@@ -18,6 +19,8 @@ from slurm.testbed.startup import end_daemons, start_daemons, start_slurmd
 
 # How sinfo names, in short, a node that answers and is up.
 TAKING_JOBS = {"idle", "mix", "alloc"}
+# As squeue's --states wants them: all after which a job does nothing any more.
+ENDED = "BF,CA,CD,DL,F,NF,OOM,PR,RV,TO"
 
 
 class Testbed(Cluster):
@@ -86,11 +89,11 @@ class Testbed(Cluster):
         """
         return run(self, command, check=check, timeout_seconds=timeout_seconds)
 
-    def wait_for_node(self, node: str, *, seconds: float = 30) -> None:
+    def wait_for_node(self, node: str) -> None:
         """Return when a node that was started, or set down, takes jobs again.
 
         Raises:
-            ChildProcessError: It does not, so many seconds later.
+            ChildProcessError: It does not, two minutes later.
         """
         command = ["sinfo", "--noheader", f"--nodes={node}", "--format=%t"]
 
@@ -99,7 +102,23 @@ class Testbed(Cluster):
             states = set(done.stdout.split())
             return "" if states and states <= TAKING_JOBS else f"{done.stdout}{done.stderr}"
 
-        Daemons(self.folder).wait_for(node, complaint, seconds=seconds)
+        Daemons(self.folder).wait_for(node, complaint)
+
+    def forget_ended_jobs(self) -> None:
+        """Return when squeue shows no job that has ended, as it is five minutes after the last.
+
+        Takes some ten seconds, for that is how often the controller tidies up.
+        """
+        ended = ["squeue", "--noheader", f"--states={ENDED}", "--format=%i"]
+        self._remember(FORGOTTEN_SECONDS)
+        try:
+            Daemons(self.folder).wait_for("slurmctld", lambda: self.run(ended).stdout)
+        finally:
+            self._remember(REMEMBERED_SECONDS)
+
+    def _remember(self, seconds: int) -> None:
+        set_memory(self, seconds)
+        self.run(["scontrol", "reconfigure"])
 
     def down_node(self, node: str) -> None:
         """Set a node down, as a watchful administrator does: its jobs end with NODE_FAIL.
@@ -130,9 +149,13 @@ class Testbed(Cluster):
         for task in tasks:
             task.send(signal.SIGKILL)
 
-    def run_out_of_time(self, job: str) -> None:
-        """Let a running job end with TIMEOUT in some seconds; limits are whole minutes at least."""
-        end_time = datetime.now() + timedelta(seconds=2)
+    def run_out_of_time(self, job: str, *, seconds: int = 2) -> None:
+        """Let a running job's limit be over so soon; options of sbatch are whole minutes.
+
+        It is warned, as it asked to be, and ends with TIMEOUT, when the controller looks, as it
+        does every 30 s.
+        """
+        end_time = datetime.now() + timedelta(seconds=seconds)
         self.run(["scontrol", "update", f"JobId={job}", f"EndTime={end_time:%Y-%m-%dT%H:%M:%S}"])
 
     def preempt(self, job: str) -> str:
