@@ -1,0 +1,125 @@
+"""What the encoders make of the whole set of clips, computed in shares and brought to rank 0."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mcn.data.batches import ClipBatch
+from mcn.data.clip_source import ClipSource
+from mcn.modality import Modality
+from mcn.models.xdc import TRAINED, Xdc
+from mcn.training.distributed import bring_to_first, gather_lines, rank, world_size
+from mcn.training.loader import read_ahead
+from mcn.training.stepper import Precision
+from mcn.training.xdc.kept_features import ChunkFeatures, KeptFeatures, KeptOut
+
+CLIPS_AT_ONCE = 256
+"""Whatever the number of ranks, so that products have the same shapes and sums the same bits."""
+
+
+class Chunks(Dataset[ClipBatch]):
+    """The whole set, so many clips at once; as they are most typically read."""
+
+    def __init__(self, source: ClipSource) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return -(-len(self.source.places) // CLIPS_AT_ONCE)
+
+    def __getitem__(self, chunk: int) -> ClipBatch:
+        begin = chunk * CLIPS_AT_ONCE
+        return self.source.read(range(begin, min(begin + CLIPS_AT_ONCE, len(self.source.places))))
+
+
+@dataclass(frozen=True)
+class WholeSet:
+    """What became of every clip of the set."""
+
+    features: dict[Modality, Float[Tensor, "clips out_dim"]]
+    """On the processor of rank 0, and empty elsewhere; NaN where a clip lacks the modality."""
+    kept_out: KeptOut
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extraction:
+    """How the features of the whole set are computed."""
+
+    source: ClipSource
+    kept: KeptFeatures
+    device: torch.device
+    precision: Precision
+    workers: int
+    group: dist.ProcessGroup | None
+    """In which ranks wait for each other."""
+
+    def __call__(self, model: Xdc, *, go_on: Callable[[int, int], bool]) -> WholeSet | None:
+        """By the encoders as they are; None where they were not to go on.
+
+        Args:
+            model: In training before and afterwards, in evaluation meanwhile.
+            go_on: Asked by all ranks between two chunks, with those done and all of them.
+        """
+        model.eval()
+        try:
+            return self._extract(model, go_on)
+        finally:
+            model.train()
+
+    def _extract(self, model: Xdc, go_on: Callable[[int, int], bool]) -> WholeSet | None:
+        chunks = Chunks(self.source)
+        mine = range(rank(), len(chunks), world_size())
+        known = self.kept.load(mine)
+        num_rows = len(chunks) * CLIPS_AT_ONCE if rank() == 0 else 0
+        whole = {modality: torch.empty(num_rows, model.dims.out) for modality in TRAINED}
+        kept_out: dict[Modality, Counter[str]] = {modality: Counter() for modality in TRAINED}
+        unknown = [chunk for chunk in mine if chunk not in known]
+        with read_ahead(chunks, unknown, workers=self.workers, device=self.device) as batches:
+            # Of the last turn there may be nothing left for some ranks, which then send nothing.
+            for first in range(0, len(chunks), world_size()):
+                if not go_on(first, len(chunks)):
+                    return None
+                chunk = first + rank()
+                done = known.get(chunk)
+                if done is None and chunk in mine:
+                    done = self._features(model, next(batches))
+                    self.kept.add(chunk, done)
+                for modality in TRAINED:
+                    rows = torch.full((CLIPS_AT_ONCE, model.dims.out), torch.nan)
+                    if done is not None:
+                        rows[: len(done.features[modality])] = done.features[modality]
+                        kept_out[modality].update(done.kept_out[modality])
+                    for sender, received in enumerate(bring_to_first(rows, self.group)):
+                        begin = (first + sender) * CLIPS_AT_ONCE
+                        whole[modality][begin : begin + CLIPS_AT_ONCE] = received[
+                            : max(0, num_rows - begin)
+                        ]
+        num_clips = len(self.source.places)
+        features = {modality: rows[:num_clips] for modality, rows in whole.items()}
+        return WholeSet(features, _of_all_ranks(kept_out, self.device))
+
+    @torch.no_grad()
+    def _features(self, model: Xdc, batch: ClipBatch) -> ChunkFeatures:
+        there = batch.to(self.device)
+        is_half = self.precision == "bf16"
+        features: dict[Modality, Tensor] = {}
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_half):
+            for modality in TRAINED:
+                rows = model.features(there, modality).float()
+                has = there.has[modality][:, None]
+                features[modality] = torch.where(has, rows, torch.nan).cpu()
+        return ChunkFeatures(features, {m: dict(batch.kept_out[m]) for m in TRAINED})
+
+
+def _of_all_ranks(kept_out: dict[Modality, Counter[str]], device: torch.device) -> KeptOut:
+    everywhere: dict[Modality, Counter[str]] = {modality: Counter() for modality in TRAINED}
+    for line in gather_lines([json.dumps(kept_out)], device):
+        for modality, videos in json.loads(line).items():
+            everywhere[modality].update(videos)
+    return {m: dict(sorted(videos.items())) for m, videos in everywhere.items() if videos}
