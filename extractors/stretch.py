@@ -113,7 +113,7 @@ class Stretch:
             found[index].append(packet)
         return found
 
-    def _error(self, reason: str, problem: str) -> MediaError:
+    def _error(self, reason: str, problem: object) -> MediaError:
         start, end = float(self.start_seconds), float(self.end_seconds)
         return MediaError(reason, f"{self.name} from {start:.2f} to {end:.2f} s: {problem}")
 
@@ -122,7 +122,7 @@ def _shown_at(
     packets: Sequence[MediaPacket], ticks: Sequence[Fraction], time_base: Fraction
 ) -> list[int] | None:
     """The time stamp of the picture on the screen at each tick; None where there are none."""
-    stamps = np.sort([packet.pts for packet in packets])
+    stamps = np.sort([packet.pts for packet in packets if packet.pts is not None])
     places = np.searchsorted(stamps, [int(tick / time_base) for tick in ticks], side="right")
     return [int(stamps[max(place - 1, 0)]) for place in places] if len(stamps) else None
 
@@ -131,7 +131,8 @@ def _decoded(
     video: VideoStream, packets: Sequence[MediaPacket], wanted: set[int]
 ) -> dict[int, VideoFrame]:
     """Sound frames by their time stamps: those wanted, and those that it takes to decode them."""
-    keyframes = [k for k, p in enumerate(packets) if p.is_keyframe and p.pts <= min(wanted)]
+    earliest = min(wanted)
+    keyframes = [k for k, p in enumerate(packets) if p.is_keyframe and (p.pts or 0) <= earliest]
     last = max(k for k, packet in enumerate(packets) if packet.pts in wanted)
     decoder = _fresh_decoder(video)
     assert isinstance(decoder, VideoCodecContext)
