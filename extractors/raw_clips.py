@@ -6,6 +6,7 @@ the batch says which, and why. The files were made and checked by resizing, so t
 the process that reads, without a sandbox.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -64,6 +65,7 @@ class RawClips:
         has_video = torch.tensor([clip.pictures is not None for clip in clips], dtype=torch.bool)
         lengths = [0 if (one := clip.spectrogram) is None else len(one) for clip in clips]
         audio_frames = torch.tensor(lengths, dtype=torch.int64)
+        unread = [(v, clip) for v, clip in zip(video_ids, clips, strict=True) if clip.problem]
         num_clips = len(numbers)
         return ClipBatch(
             video_ids=video_ids,
@@ -79,8 +81,12 @@ class RawClips:
                 "audio": audio_frames > 0,
                 "text": torch.zeros(num_clips, dtype=torch.bool),
             },
-            kept_out={"video": {}, "audio": {}, "text": {}},
-            unread={v: c.problem for v, c in zip(video_ids, clips, strict=True) if c.problem},
+            kept_out={
+                "video": Counter(v for v, clip in unread if clip.pictures is None),
+                "audio": Counter(v for v, clip in unread if clip.spectrogram is None),
+                "text": {},
+            },
+            unread={video_id: clip.problem for video_id, clip in unread},
         )
 
     def _seconds(self, number: int, view: View) -> tuple[float, float]:

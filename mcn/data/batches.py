@@ -71,15 +71,14 @@ class ClipBatch:
     is_word: Bool[Tensor, "clips words"]
     has: dict[Modality, Bool[Tensor, " clips"]]
     kept_out: dict[Modality, dict[str, int]]
-    """Videos with clips that count as lacking a modality since its features were not finite, and
-    how many clips; every modality is listed."""
+    """Videos with clips that count as lacking a modality since its features were not finite or
+    their file could not be read, and how many clips; every modality is listed."""
     other_words: Int32[Tensor, "clips others words"] | None = None
     """Captions near each clip, nearest first, with NO_WORD where there is none."""
     told_seconds: Float64[Tensor, "clips 2"] | None = None
     """From where to where all captions of a clip reach; None where its own is the only one."""
     unread: dict[str, str] = field(default_factory=dict)
-    """Videos with clips that count as lacking a modality since their file could not be read, and
-    why, in a sentence."""
+    """Videos of which a file could not be read, and why, in a sentence."""
 
     def __len__(self) -> int:
         return len(self.video_ids)

@@ -11,16 +11,15 @@ class PictureForm:
     """By default scaled and cut as torchvision trains its R(2+1)D-18."""
 
     clip_frames: int = 16
-    """Pictures that are seen of a clip from raw videos, evenly spread over it."""
+    """Pictures of a clip, evenly spread over it."""
     picture_height: int = 128
-    """Height that pictures of raw videos are scaled to before they are cut."""
+    """That they are scaled to before they are cut."""
     picture_width: int = 171
-    """Width that they are scaled to, whatever their shape was."""
+    """The same, whatever their shape was."""
     picture_crop: int = 112
-    """Height and width of what is seen of them: the middle, and in training a part by chance, in
-    half of the clips mirrored."""
+    """Height and width of what is seen of them."""
     jitter_seconds: float = 0.5
-    """In training, how far a clip from raw videos may begin before or after its place."""
+    """How far a clip may begin before or after its place, where that is left to chance."""
 
     def __post_init__(self) -> None:
         """Refuses what cannot be cut."""

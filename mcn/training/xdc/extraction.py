@@ -14,12 +14,13 @@ from torch.utils.data import Dataset
 from mcn.data.batches import ClipBatch
 from mcn.data.clip_source import ClipSource
 from mcn.modality import Modality
-from mcn.models.xdc import TRAINED, Xdc
+from mcn.models.xdc import TRAINED, Inputs, Xdc
 from mcn.training.distributed import bring_to_first, gather_lines, rank, world_size
 from mcn.training.loader import read_ahead
 from mcn.training.stepper import Precision
+from mcn.training.unread import UnreadVideos
 
-CLIPS_AT_ONCE = 256
+CLIPS_AT_ONCE: dict[Inputs, int] = {"features": 256, "clips": 32}
 """Whatever the number of ranks, so that products have the same shapes and sums the same bits."""
 
 KeptOut = dict[Modality, dict[str, int]]
@@ -29,15 +30,17 @@ KeptOut = dict[Modality, dict[str, int]]
 class Chunks(Dataset[ClipBatch]):
     """The whole set, so many clips at once; as they are most typically read."""
 
-    def __init__(self, source: ClipSource) -> None:
+    def __init__(self, source: ClipSource, clips_at_once: int) -> None:
         self.source = source
+        self.clips_at_once = clips_at_once
 
     def __len__(self) -> int:
-        return -(-len(self.source.places) // CLIPS_AT_ONCE)
+        return -(-len(self.source.places) // self.clips_at_once)
 
     def __getitem__(self, chunk: int) -> ClipBatch:
-        begin = chunk * CLIPS_AT_ONCE
-        return self.source.read(range(begin, min(begin + CLIPS_AT_ONCE, len(self.source.places))))
+        begin = chunk * self.clips_at_once
+        stop = min(begin + self.clips_at_once, len(self.source.places))
+        return self.source.read(range(begin, stop))
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,11 @@ class Extraction:
     source: ClipSource
     device: torch.device
     precision: Precision
+    clips_at_once: int
     workers: int
     group: dist.ProcessGroup | None
     """In which ranks wait for each other."""
+    unread: UnreadVideos
 
     def __call__(self, model: Xdc, *, go_on: Callable[[int, int], bool]) -> WholeSet | None:
         """By the encoders as they are; None where they were not to go on.
@@ -67,7 +72,7 @@ class Extraction:
             model: In training before and afterwards, in evaluation meanwhile.
             go_on: Asked by all ranks between two chunks, with those done and all of them.
         """
-        chunks = Chunks(self.source)
+        chunks = Chunks(self.source, self.clips_at_once)
         mine = range(rank(), len(chunks), world_size())
         num_turns = -(-len(chunks) // world_size())
         whole: dict[Modality, list[Tensor]] = {modality: [] for modality in TRAINED}
@@ -79,6 +84,8 @@ class Extraction:
                     if not go_on(turn * world_size(), len(chunks)):
                         return None
                     batch = next(batches) if turn < len(mine) else None
+                    if batch is not None:
+                        self.unread.say(batch)
                     for modality in TRAINED:
                         rows = self._features(model, batch, modality)
                         whole[modality] += bring_to_first(rows, self.group)
@@ -101,7 +108,7 @@ class Extraction:
         self, model: Xdc, batch: ClipBatch | None, modality: Modality
     ) -> Float[Tensor, "clips out_dim"]:
         """Of one chunk, filled up with NaN; nothing else where this rank has none left."""
-        filled = torch.full((CLIPS_AT_ONCE, model.dims.out), torch.nan)
+        filled = torch.full((self.clips_at_once, model.dims.out), torch.nan)
         if batch is None:
             return filled
         batch = batch.to(self.device)
