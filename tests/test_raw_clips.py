@@ -26,7 +26,7 @@ from tests.media_sources import resized_videos_in
 
 FPS = 30
 FORM = PictureForm(clip_frames=4, picture_height=48, picture_width=64, picture_crop=40)
-WHOLE = replace(FORM, picture_width=48, picture_crop=48, jitter_seconds=0)
+WHOLE = replace(FORM, picture_width=48, picture_crop=48, shift_seconds=0)
 CLIPS = [("a", 0.0, 1.0), ("a", 1.6, 2.6), ("a", 2.4, 3.4), ("b", 0.0, 1.0), ("c", 0.0, 0.3)]
 MIDDLE = slice(4, 44), slice(12, 52)
 

@@ -18,15 +18,15 @@ class PictureForm:
     """The same, whatever their shape was."""
     picture_crop: int = 112
     """Height and width of what is seen of them."""
-    jitter_seconds: float = 0.5
+    shift_seconds: float = 0.5
     """How far a clip may begin before or after its place, where that is left to chance."""
 
     def __post_init__(self) -> None:
         """Refuses what cannot be cut."""
-        if self.clip_frames < 1 or self.jitter_seconds < 0:
+        if self.clip_frames < 1 or self.shift_seconds < 0:
             raise ValueError(
                 f"clip_frames {self.clip_frames} must be 1 or more, and "
-                f"jitter_seconds {self.jitter_seconds} not negative"
+                f"shift_seconds {self.shift_seconds} not negative"
             )
         if not 1 <= self.picture_crop <= min(self.picture_height, self.picture_width):
             raise ValueError(
@@ -53,7 +53,7 @@ def view_of(form: PictureForm, *, number: int, draw: int | None) -> View:
         return View(0.0, room[0] // 2, room[1] // 2, False)
     chance = np.random.default_rng([draw, number])
     return View(
-        late_seconds=float(chance.uniform(-form.jitter_seconds, form.jitter_seconds)),
+        late_seconds=float(chance.uniform(-form.shift_seconds, form.shift_seconds)),
         top=int(chance.integers(room[0] + 1)),
         left=int(chance.integers(room[1] + 1)),
         is_mirrored=bool(chance.integers(2)),

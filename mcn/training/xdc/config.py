@@ -72,7 +72,7 @@ class XdcConfig:
     picture_crop: int = 112
     """Of raw clips: height and width of what is seen of a picture, which is its middle where all
     clips are clustered; in training a part by chance, in half of the clips mirrored."""
-    jitter_seconds: float = 0.5
+    shift_seconds: float = 0.5
     """Of raw clips: in training, how far one may begin before or after its place."""
     video_weights: str = "random"
     """Of raw clips: what R(2+1)D-18 starts from; random, by the seed, or a file of its weights."""
@@ -102,7 +102,7 @@ class XdcConfig:
             picture_height=self.picture_height,
             picture_width=self.picture_width,
             picture_crop=self.picture_crop,
-            jitter_seconds=self.jitter_seconds,
+            shift_seconds=self.shift_seconds,
         )
 
     @property
