@@ -65,11 +65,14 @@ def main(arguments: Arguments) -> None:
     if not names and not arguments.published:
         names = tuple(sorted(path.name for path in root.runs.glob("*") if path.is_dir()))
     runs = [RunFolder(root.runs / name) for name in names]
-    trained = [run for run in runs if run.final.exists()]
+    complete = [run for run in runs if run.final.exists()]
+    trained = [run for run in complete if _shares_a_space(run)]
     if arguments.runs:
         for run in runs:
-            if run not in trained:
+            if run not in complete:
                 print(f"{run.path.name} is not trained yet, and left out")
+    if complete and not (trained or arguments.published):
+        return
     stores = open_stores(root.store, arguments.features)
     digests = {str(source): store.fingerprint.digest() for source, store in stores.items()}
     trained = [run for run in trained if _fits(run, digests)]
@@ -119,6 +122,18 @@ def main(arguments: Arguments) -> None:
             Console().print(table)
     for page in pages:
         print(page)
+
+
+def _shares_a_space(run: RunFolder) -> bool:
+    """Whether its modalities can be compared; says where not."""
+    begun: dict[str, str] = yaml.safe_load(run.config.read_text())["train"]
+    if begun.get("model") != "xdc":
+        return True
+    print(
+        f"{run.path.name} is left out: xdc learns no space that modalities share; "
+        "--task probe judges it"
+    )
+    return False
 
 
 def _fits(run: RunFolder, digests: Mapping[str, str]) -> bool:

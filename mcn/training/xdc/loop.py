@@ -34,6 +34,7 @@ from mcn.training.xdc.config import XdcConfig
 from mcn.training.xdc.draws import DrawnBatches, Draws
 from mcn.training.xdc.extraction import CLIPS_AT_ONCE, Chunks, Extraction
 from mcn.training.xdc.first_norms import fit_batch_norms
+from mcn.training.xdc.kept_features import KeptFeatures
 from mcn.training.xdc.learner import XdcLearner
 from mcn.training.xdc.numbered import NumberedClips
 from mcn.training.xdc.rounds import PseudoLabels, new_pseudo_labels
@@ -78,6 +79,11 @@ def train_xdc(
             raise ValueError(
                 f"--batch-size {config.batch_size} leaves some of {world_size()} processes "
                 "without a clip: give a larger one, or fewer GPUs"
+            )
+        if config.clusters > len(source.places):
+            raise ValueError(
+                f"--clusters {config.clusters}: there are {len(source.places)} clips; give fewer "
+                "clusters, or more clips by a larger --clips-per-video or a smaller --clip-seconds"
             )
         if rank() == 0:
             run.claim(config, data)
@@ -159,10 +165,11 @@ class _Loop:
             return True
         if self.found is None:
             self._save()  # random weights, of which the first features are
+        kept = KeptFeatures(self.run.features_of_round(round_number))
         found = new_pseudo_labels(
             self.config,
             self.model,
-            self._extraction(),
+            self._extraction(kept),
             round_number,
             last=self.found,
             categories=self.categories,
@@ -174,6 +181,8 @@ class _Loop:
         for parameter in self.model.renew_heads(seed_of(self.config, round_number)):
             self.stepper.optimizer.state.pop(parameter, None)
         self._save()
+        if rank() == 0:
+            kept.clear()
         return True
 
     def _goes_on(self, note: str, progress: Progress) -> bool:
@@ -269,9 +278,10 @@ class _Loop:
         mine = range(0, len(chunks), every)[rank() :: world_size()]
         standardise_by(self.model.standardizers(), (chunks[chunk] for chunk in mine))
 
-    def _extraction(self) -> Extraction:
+    def _extraction(self, kept: KeptFeatures) -> Extraction:
         return Extraction(
             source=self.source,
+            kept=kept,
             device=self.device,
             precision=self.config.precision,
             clips_at_once=self.clips_at_once,

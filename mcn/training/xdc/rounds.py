@@ -13,7 +13,8 @@ from mcn.training.checkpoint import Checkpoint
 from mcn.training.distributed import rank, tell_from_first
 from mcn.training.xdc.clustering import Labels, agreement, cluster_all, label_sets
 from mcn.training.xdc.config import XdcConfig
-from mcn.training.xdc.extraction import Extraction, KeptOut
+from mcn.training.xdc.extraction import Extraction
+from mcn.training.xdc.kept_features import KeptOut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,6 @@ def new_pseudo_labels(
     return PseudoLabels(
         round_number=round_number,
         labels=dict(zip(sets, told, strict=True)),
-        health=health,
+        health=dict(sorted(health.items())),  # as a checkpoint gives it back
         kept_out=whole.kept_out,
     )
