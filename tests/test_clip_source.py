@@ -90,5 +90,5 @@ def test_stores_without_a_video_in_common_say_what_to_run(tmp_path: Path) -> Non
     write_features(tmp_path, FEATURES.video, ["a"], rows, rate=1.0)
     write_features(tmp_path, FEATURES.audio, ["b"], {"b": rows["a"]}, rate=2.0)
     reader = MediaReader(open_stores(tmp_path, FEATURES, sources=WITHOUT_WORDS))
-    with pytest.raises(ValueError, match="no video is both in .*run jobs/extract.py"):
+    with pytest.raises(ValueError, match=r"no video is both in .*run jobs/extract.py"):
         clips_with_both(reader, clip_seconds=4.0, most_per_video=3)

@@ -135,7 +135,9 @@ def test_an_encoder_of_xdc_learns_nothing_of_its_own_clusters(clips: StoredClips
         model.zero_grad()
         sum(loss_of("xdc", model, told, draws, batch).values(), torch.zeros(())).backward()
         for name, grads in gradients.items():
-            grads.append(model.get_parameter(f"encoders.{name}.out.weight").grad.clone())
+            gradient = model.get_parameter(f"encoders.{name}.out.weight").grad
+            assert gradient is not None
+            grads.append(gradient.clone())
     assert gradients["video"][0].equal(gradients["video"][1])
     assert not gradients["audio"][0].allclose(gradients["audio"][1])
 

@@ -28,7 +28,9 @@ def whiten(rows: Float[Tensor, "rows dim"], *, dims: int) -> Float[Tensor, "rows
     finite = finite_rows(rows)
     known = rows[finite].float().cpu().contiguous()
     if len(known) < 2 or not (known != known[0]).any():
-        raise ValueError(f"{len(known)} finite rows of which none differs from another")
+        raise ValueError(
+            f"there is nothing to cluster: of {len(known)} finite rows none differs from another"
+        )
     most = min(dims, known.shape[1], len(known) - 1)
     pca = faiss.PCAMatrix(known.shape[1], most)
     pca.train(known.numpy())

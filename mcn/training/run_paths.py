@@ -39,7 +39,7 @@ class RunPaths:
 
     def features_of_round(self, round_number: int) -> Path:
         """Finished parts of what a round of XDC clusters, while that is computed."""
-        return self.path / "features" / f"round{round_number:03d}"
+        return self.path / f"features-round{round_number + 1:03d}"
 
     @property
     def last(self) -> Path:

@@ -181,8 +181,6 @@ class _Loop:
         for parameter in self.model.renew_heads(seed_of(self.config, round_number)):
             self.stepper.optimizer.state.pop(parameter, None)
         self._save()
-        if rank() == 0:
-            kept.clear()
         return True
 
     def _goes_on(self, note: str, progress: Progress) -> bool:
@@ -193,6 +191,8 @@ class _Loop:
     def _train_round(self, round_number: int, log: MetricsLog, progress: Progress) -> bool:
         """From where it stands to the end of the round, unless asked to stop before."""
         assert self.found is not None
+        if rank() == 0:  # the labels are saved
+            KeptFeatures(self.run.features_of_round(round_number)).clear()
         begin = round_number * self.steps_per_round
         draws = Draws(
             self.config.terms,
