@@ -1,10 +1,11 @@
-"""Zero-shot retrieval and steps in videos of all trained runs: `python jobs/evaluate.py`."""
+"""Zero-shot retrieval and steps in videos of all trained runs, and `--task probe`: classes."""
 
 import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import tyro
 import yaml
@@ -14,16 +15,27 @@ from tyro.conf import OmitArgPrefixes
 from extractors.corpus import resized_videos
 from extractors.frame import frame_jpeg
 from jobs.command import run_command
+from jobs.probe_runs import probe_runs, written_probes
 from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
+from mcn.data.probe_folder import has_labels
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.data.stores import Features, open_stores
-from mcn.evaluation.evaluate import BenchmarkData, evaluate_published, evaluate_run, file_sha256
+from mcn.evaluation.evaluate import (
+    BenchmarkData,
+    evaluate_published,
+    evaluate_run,
+    file_sha256,
+    nothing_evaluated,
+)
 from mcn.evaluation.localize import StepBenchmark
 from mcn.evaluation.results import MissingAudio, RunResults, read_results
 from mcn.evaluation.step_benchmarks import read_step_videos
+from mcn.probes.results import ProbeResults
+from mcn.probes.settings import ProbeSettings
 from mcn.progress import Progress
 from mcn.report.content import ReportContent, Run
 from mcn.report.page import write_report
+from mcn.report.probe_terminal import probe_differences_text_table, probe_text_tables
 from mcn.report.sources import provenance, skipped_videos
 from mcn.report.terminal import differences_text_table, steps_text_tables, text_table
 from mcn.root import Root
@@ -43,6 +55,11 @@ class Arguments:
     """Evaluate every trained run that is not evaluated yet, and write the report on all."""
 
     features: OmitArgPrefixes[Features] = field(default_factory=Features)
+    task: Literal["retrieval", "probe"] = "retrieval"
+    """retrieval: sentences find clips, and steps their place in videos, without training for it;
+    probe: classifiers of the videos of UCF101, HMDB51 and ESC-50 stand on what runs have learnt.
+    The report has what is known of both."""
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
     root: Path | None = None
     """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
     runs: tuple[str, ...] = ()
@@ -75,6 +92,31 @@ def main(arguments: Arguments) -> None:
     trained = [run for run in trained if _fits(run, digests)]
     if not trained and not arguments.published:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
+    if arguments.task == "probe":
+        if arguments.published:
+            raise ValueError("--published is for --task retrieval: runs alone are probed")
+        probed = probe_runs(root, arguments.features, trained, arguments.probe)
+        results = [_known_results(run) or nothing_evaluated(run) for run in trained]
+    else:
+        results = _evaluate(arguments, root, trained)
+        probed = written_probes(root, trained)
+    pages = _write_report(arguments, root, trained, results, probed)
+    tables = [
+        text_table(results) if any(result.benchmarks for result in results) else None,
+        *steps_text_tables(results),
+        differences_text_table(results),
+        *probe_text_tables(probed),
+        probe_differences_text_table(probed),
+    ]
+    for table in tables:
+        if table is not None:
+            Console().print(table)
+    for page in pages:
+        print(page)
+
+
+def _evaluate(arguments: Arguments, root: Root, trained: list[RunFolder]) -> list[RunResults]:
+    """Zero-shot results of all runs, and then of published checkpoints."""
     benchmarks = _benchmarks(root, arguments.features)
     step_benchmarks = _step_benchmarks(root, arguments.features)
     results = []
@@ -90,6 +132,17 @@ def main(arguments: Arguments) -> None:
                 )
             )
             progress.advance()
+    return results
+
+
+def _write_report(
+    arguments: Arguments,
+    root: Root,
+    trained: list[RunFolder],
+    results: list[RunResults],
+    probed: list[ProbeResults],
+) -> list[Path]:
+    """On runs, and on the published checkpoints whose results come after theirs."""
     metrics = [*(read_metrics(run.metrics) for run in trained), *([] for _ in arguments.published)]
     content = ReportContent(
         title="Zero-shot text-to-video retrieval",
@@ -111,14 +164,9 @@ def main(arguments: Arguments) -> None:
         frame=lambda benchmark, video_id, seconds: frame_jpeg(
             root.benchmark(benchmark).resized / f"{video_id}.mp4", seconds
         ),
+        probed=probed,
     )
-    pages = write_report(content, arguments.report or root.path / "report")
-    tables = [text_table(results), *steps_text_tables(results), differences_text_table(results)]
-    for table in tables:
-        if table is not None:
-            Console().print(table)
-    for page in pages:
-        print(page)
+    return write_report(content, arguments.report or root.path / "report")
 
 
 def _fits(run: RunFolder, digests: Mapping[str, str]) -> bool:
@@ -181,7 +229,7 @@ def _results(
 def _benchmarks(root: Root, features: Features) -> dict[str, BenchmarkData]:
     benchmarks = {}
     for folder in benchmark_folders(root):
-        if not has_steps(folder):
+        if not (has_steps(folder) or has_labels(folder)):
             resized = resized_videos(Root(folder)).items()
             seconds = {video_id: outcome.seconds for video_id, outcome in resized}
             benchmarks[folder.name] = BenchmarkData(

@@ -76,6 +76,6 @@ def store_folders(folder: Path, features: Features) -> dict[Source, Path]:
 
 def videos_without_motion(stores: Stores) -> list[str]:
     """Videos with 2-D features and, where 3-D ones are read beside them, without those; sorted."""
-    if "video-3d" not in stores:
+    if not {"video", "video-3d"} <= stores.keys():
         return []
     return sorted(set(stores["video"].video_ids).difference(stores["video-3d"].video_ids))

@@ -109,6 +109,22 @@ def evaluate_published(
     )
 
 
+def nothing_evaluated(run: RunFolder) -> RunResults:
+    """What a complete run is, without results."""
+    config = yaml.safe_load(run.config.read_text())["train"]
+    return RunResults(
+        run=run.path.name,
+        model=_model_name(config),
+        stage=config["stage"],
+        seed=config["seed"],
+        control=config["control"],
+        checkpoint_sha256=file_sha256(run.final),
+        missing_audio="miss",
+        benchmarks={},
+        localization={},
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class _What:
     """What is evaluated."""

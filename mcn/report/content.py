@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mcn.evaluation.results import RunResults
+from mcn.probes.results import ProbeResults
 
 FrameLookup = Callable[[str, str, float], bytes | None]
 """JPEG of a frame by benchmark, video id and second; None where there is none."""
@@ -43,3 +44,5 @@ class ReportContent:
     """Sections of names and values. Values of the section `weights` that begin with `random` put
     a warning at the top of the report."""
     frame: FrameLookup
+    probed: Sequence[ProbeResults] = ()
+    """Of runs, and of features without any."""

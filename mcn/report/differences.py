@@ -108,7 +108,7 @@ def localization_differences(runs: Sequence[RunResults], direction: str) -> Diff
 
 
 def _mean_hits(
-    order: Order, benchmark: str, direction: str, k: int
+    order: Order[RunResults], benchmark: str, direction: str, k: int
 ) -> Float[np.ndarray, " queries"]:
     """Share of the seeds that find each query's item among the first k."""
     ranks = [run.benchmarks[benchmark].queries[direction].ranks for run in order.seeds]
@@ -117,7 +117,11 @@ def _mean_hits(
 
 
 def _row(
-    title: str, first: Order, second: Order, cells: dict[str, Difference], judged_by: str
+    title: str,
+    first: Order[RunResults],
+    second: Order[RunResults],
+    cells: dict[str, Difference],
+    judged_by: str,
 ) -> DifferenceRow:
     return DifferenceRow(
         benchmark=title, first=first.label, second=second.label, cells=cells, judged_by=judged_by

@@ -19,6 +19,7 @@ from mcn.report.examples import galleries
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
 from mcn.report.orders import place
+from mcn.report.probes import probe_differences, probe_tables
 from mcn.report.table import BY_SOUND, DIRECTIONS, MARKS
 from mcn.report.terms import fall, families
 from mcn.report.verdicts import findings, missing_inputs, summary
@@ -87,6 +88,8 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "differences": retrieval_differences(results, MAIN_DIRECTION),
         "localization": localization_tables(results, list(DIRECTIONS)),
         "localization_differences": localization_differences(results, MAIN_DIRECTION),
+        "probes": probe_tables(content.probed),
+        "probe_differences": probe_differences(content.probed),
         "runs": results,
         "curves": draw_curves(runs),
         "falls": {

@@ -10,7 +10,8 @@ import yaml
 
 from mcn.data.benchmark_folder import benchmark_folders
 from mcn.data.ledger import read_ledger
-from mcn.data.stores import Features, open_stores, videos_without_motion
+from mcn.data.probe_folder import has_labels
+from mcn.data.stores import Features, Stores, open_stores, store_folders, videos_without_motion
 from mcn.report.content import SkippedVideo
 from mcn.root import Root
 from mcn.store.reader import FeatureStore
@@ -64,7 +65,7 @@ def _skipped(place: Root, features: Features) -> list[SkippedVideo]:
         for outcome in read_ledger(place.ledger / "resize").values()
         if outcome.status == "failed"
     ]
-    stores = open_stores(place.store, features)
+    stores = _stores(place, features)
     extract = [
         SkippedVideo(video_id=video_id, step=store.folder.name, reason=reason, detail="")
         for store in stores.values()
@@ -82,6 +83,14 @@ def _skipped(place: Root, features: Features) -> list[SkippedVideo]:
     return sorted(
         resize + extract + without_motion, key=lambda skipped: (skipped.step, skipped.video_id)
     )
+
+
+def _stores(place: Root, features: Features) -> Stores:
+    """All; of a benchmark of classes those that there are, since what it judges is enough."""
+    if not has_labels(place.path):
+        return open_stores(place.store, features)
+    paths = store_folders(place.store, features)
+    return {source: FeatureStore(path) for source, path in paths.items() if path.exists()}
 
 
 def _snapshot(run: RunFolder) -> str:

@@ -1,0 +1,135 @@
+"""Probes of trained runs and of features without any: what `evaluate.py --task probe` does."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+from mcn.data.benchmark_folder import TITLES, benchmark_folders
+from mcn.data.clip_form import DEFAULT_FORM, ClipForm
+from mcn.data.probe_folder import has_labels, read_labels
+from mcn.data.spectrograms import holds_spectrograms
+from mcn.data.stores import Features, Stores, store_folders
+from mcn.evaluation.evaluate import nothing_evaluated
+from mcn.evaluation.zero_shot import MOST_SPECTROGRAM_FRAMES, load_model
+from mcn.modality import Modality
+from mcn.probes.footing import FeaturesAlone, ModelRows, check_widths
+from mcn.probes.known import known_probes
+from mcn.probes.labelled_clips import LabelledClips, stored_clips
+from mcn.probes.probe import ProbeBenchmark, Subject, probe
+from mcn.probes.results import ProbeResults
+from mcn.probes.settings import WAYS, ProbeSettings
+from mcn.report.probes import WITHOUT_MODEL
+from mcn.root import Root
+from mcn.store.reader import FeatureStore
+from mcn.training.checkpoint import load_checkpoint
+from mcn.training.run_folder import RunFolder
+
+PROBES = "probe.json"
+
+
+def probe_runs(
+    root: Root, features: Features, runs: Sequence[RunFolder], settings: ProbeSettings
+) -> list[ProbeResults]:
+    """What is achieved by standing on each run, and on the features alone.
+
+    Raises:
+        FileNotFoundError: There is no benchmark of classes, or it has no features.
+        ValueError: A class has too few training videos with features.
+    """
+    benchmarks = {
+        folder.name: ProbeBenchmark(
+            title=TITLES.get(folder.name, folder.name), folder=folder, labelled=read_labels(folder)
+        )
+        for folder in benchmark_folders(root)
+        if has_labels(folder)
+    }
+    if not benchmarks:
+        raise FileNotFoundError(
+            f"{root.benchmarks} has no benchmark of classes: put UCF101, HMDB51 or ESC-50 there, "
+            "each in a folder with its annotation"
+        )
+    probed = [probe(_of_run(run, features, settings), benchmarks, settings) for run in runs]
+    alone = [
+        probe(_of_features(benchmark.folder, features, settings), {key: benchmark}, settings)
+        for key, benchmark in benchmarks.items()
+    ]
+    return [*probed, *alone]
+
+
+def written_probes(root: Root, runs: Sequence[RunFolder]) -> list[ProbeResults]:
+    """What earlier probes of these very checkpoints wrote down."""
+    folders = [folder for folder in benchmark_folders(root) if has_labels(folder)]
+    found = [
+        *(known_probes(run.path / PROBES, _nothing_of(run)) for run in runs),
+        *(known_probes(folder / PROBES, _nothing_of_features()) for folder in folders),
+    ]
+    return [results for results in found if results.benchmarks]
+
+
+def _of_run(run: RunFolder, features: Features, settings: ProbeSettings) -> Subject:
+    model = load_model(load_checkpoint(run.final))
+
+    def clips(benchmark: ProbeBenchmark, modalities: tuple[Modality, ...]) -> LabelledClips:
+        stores = _stores(benchmark.folder, features, modalities)
+        found = stored_clips(stores, model.form, benchmark.labelled, modalities, settings)
+        check_widths(model, found.source.dims, modalities)
+        return found
+
+    return Subject(
+        nothing=_nothing_of(run),
+        path=run.path / PROBES,
+        ways=WAYS,
+        clips=clips,
+        footing=lambda modalities: ModelRows(copy.deepcopy(model), modalities),
+    )
+
+
+def _of_features(folder: Path, features: Features, settings: ProbeSettings) -> Subject:
+    def clips(benchmark: ProbeBenchmark, modalities: tuple[Modality, ...]) -> LabelledClips:
+        stores = _stores(folder, features, modalities)
+        is_framed = "audio" in stores and holds_spectrograms(stores["audio"])
+        form = ClipForm(spectrogram_frames=MOST_SPECTROGRAM_FRAMES) if is_framed else DEFAULT_FORM
+        return stored_clips(stores, form, benchmark.labelled, modalities, settings)
+
+    return Subject(
+        nothing=_nothing_of_features(),
+        path=folder / PROBES,
+        ways=("frozen", "linear"),
+        clips=clips,
+        footing=FeaturesAlone,
+    )
+
+
+def _stores(folder: Path, features: Features, modalities: tuple[Modality, ...]) -> Stores:
+    """Those of these modalities alone: there need be no others."""
+    paths = store_folders(Root(folder).store, features)
+    return {
+        source: FeatureStore(path)
+        for source, path in paths.items()
+        if source.removesuffix("-3d") in modalities
+    }
+
+
+def _nothing_of(run: RunFolder) -> ProbeResults:
+    what = nothing_evaluated(run)
+    return ProbeResults(
+        run=what.run,
+        model=what.model,
+        stage=what.stage,
+        seed=what.seed,
+        control=what.control,
+        checkpoint_sha256=what.checkpoint_sha256,
+        benchmarks={},
+    )
+
+
+def _nothing_of_features() -> ProbeResults:
+    return ProbeResults(
+        run="features",
+        model=WITHOUT_MODEL,
+        stage="alone",
+        seed=0,
+        control="none",
+        checkpoint_sha256="",
+        benchmarks={},
+    )
