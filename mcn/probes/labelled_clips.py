@@ -12,6 +12,7 @@ from mcn.data.media_reader import MediaReader
 from mcn.data.stored_clips import StoredClips, stored_seconds
 from mcn.data.stores import Stores
 from mcn.modality import Modality
+from mcn.probes.held_clips import HeldClips
 from mcn.probes.settings import ProbeSettings
 from mcn.store.layout import canonical_json
 
@@ -26,6 +27,8 @@ class LabelledClips:
     source: ClipSource
     missing: Mapping[str, str]
     """Why videos have no clip."""
+    is_fixed: bool
+    """Whether a clip is the same whenever it is read."""
     digest: str
     """Of what they are read from."""
 
@@ -70,7 +73,9 @@ def stored_clips(
     )
     made_by = {source: stores[source].fingerprint.digest() for source in sources}
     read = {"made by": made_by, "seconds": durations, "missing": missing}
-    return LabelledClips(StoredClips(reader, places), missing, digest_of(read))
+    return LabelledClips(
+        HeldClips(StoredClips(reader, places)), missing, is_fixed=True, digest=digest_of(read)
+    )
 
 
 def digest_of(value: Mapping[str, Any] | Sequence[Any]) -> str:

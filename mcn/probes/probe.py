@@ -11,10 +11,12 @@ from jaxtyping import Float
 
 from mcn.data.labelled_videos import LabelledVideos
 from mcn.modality import Modality
+from mcn.probes.clip_rows import HeldRows, MadeRows
 from mcn.probes.footing import Footing
 from mcn.probes.frozen import classify_frozen
 from mcn.probes.known import Asked, known_probes, nothing_probed, parts_that_hold
 from mcn.probes.labelled_clips import LabelledClips, digest_of
+from mcn.probes.learnt import LearntProbe
 from mcn.probes.results import BenchmarkProbes, Part, ProbeResults, write_probes
 from mcn.probes.rows import RowsOfClips, rows_of_clips
 from mcn.probes.settings import INPUTS, ProbeSettings, Way
@@ -86,6 +88,7 @@ class _Work:
         self.subject = subject
         self.benchmark = benchmark
         self.settings = settings
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         labelled = benchmark.labelled
         asked = [
             Asked(way, looks_at)
@@ -114,15 +117,14 @@ class _Work:
 
     def parts(self) -> Iterator[Part]:
         """One after the other, as they are done."""
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         rows: dict[str, RowsOfClips] = {}
         for asked, number in self.left:
-            source = self.clips[asked.looks_at].source
-            footing = self.subject.footing(INPUTS[asked.looks_at])
-            if asked.looks_at not in rows:
-                rows[asked.looks_at] = rows_of_clips(footing, source, device)
-            sides = self._sides(asked, number, rows[asked.looks_at])
-            scores, chosen = self._classify(asked, sides, rows[asked.looks_at])
+            looks_at = asked.looks_at
+            if looks_at not in rows:
+                footing = self.subject.footing(INPUTS[looks_at])
+                rows[looks_at] = rows_of_clips(footing, self.clips[looks_at].source, self.device)
+            sides = self._sides(asked, number, rows[looks_at])
+            scores, chosen = self._classify(asked, sides, rows[looks_at])
             yield self._part(asked, number, sides, scores, chosen)
 
     def _sides(self, asked: Asked, number: int, rows: RowsOfClips) -> Sides:
@@ -134,11 +136,26 @@ class _Work:
     def _classify(
         self, asked: Asked, sides: Sides, rows: RowsOfClips
     ) -> tuple[Float[np.ndarray, "videos classes"], dict[str, float]]:
+        num_classes = len(self.benchmark.labelled.classes)
         if not sides.test.ids:
-            return np.empty((0, len(self.benchmark.labelled.classes))), {}
-        return classify_frozen(
-            sides.train, rows.means(sides.train.ids), rows.means(sides.test.ids), self.settings
-        )
+            return np.empty((0, num_classes)), {}
+        if asked.way == "frozen":
+            train, test = (rows.means(side.ids) for side in (sides.train, sides.test))
+            return classify_frozen(sides.train, train, test, self.settings)
+        return LearntProbe(
+            lambda: self._new_rows(asked, rows),
+            rows,
+            self.settings,
+            num_classes=num_classes,
+            device=self.device,
+        ).classify(sides.train, sides.test)
+
+    def _new_rows(self, asked: Asked, rows: RowsOfClips) -> HeldRows | MadeRows:
+        clips = self.clips[asked.looks_at]
+        if asked.way == "linear" and clips.is_fixed:
+            return HeldRows(rows.rows, self.device)
+        footing = self.subject.footing(INPUTS[asked.looks_at])
+        return MadeRows(footing, clips.source, self.device, learns=asked.way == "finetune")
 
     def _part(
         self,

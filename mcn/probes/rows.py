@@ -47,6 +47,7 @@ class RowsOfClips:
 @torch.inference_mode()
 def rows_of_clips(footing: Footing, source: ClipSource, device: torch.device) -> RowsOfClips:
     """All clips, read as is most typical."""
+    footing.to(device).eval()
     parts, usable = [], []
     for first in range(0, len(source.places), CLIPS_PER_BATCH):
         numbers = range(first, min(first + CLIPS_PER_BATCH, len(source.places)))

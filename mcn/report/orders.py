@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 ORDERS = {
     "AV_T": "audio and video, then text",
@@ -16,6 +16,7 @@ PLAIN_MODEL = "mcn"
 """Its rows come first, and are called by their order alone."""
 
 
+@runtime_checkable  # so that annotations can be checked in tests
 class OfRun(Protocol):
     """Says of which run it is."""
 
