@@ -15,13 +15,17 @@ from mcn.data.captions import Captions, read_captions
 from mcn.data.ledger import Outcome, read_ledger
 from mcn.data.ledger_columns import read_columns
 from mcn.data.manifest import (
+    RAW_SUFFIXES,
+    SOUND_SUFFIXES,
     Video,
     from_folder,
     from_howto100m,
+    from_tree,
     read_manifest,
     with_lengths,
     write_manifest,
 )
+from mcn.data.probe_folder import has_labels, has_sounds_alone
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.root import Root
 
@@ -32,14 +36,15 @@ def listed_videos(root: Root) -> list[Video]:
     """All videos, with the raw files that there are so far; brings `manifest.csv` up to date.
 
     They are those of HowTo100M's csv where the root has it, else those of the manifest so far, in
-    its order, and then what else is in `raw/`. Their lengths are those of the resized videos, else
-    what the manifest says, else what the site said at downloading.
+    its order, and then what else is in `raw/`, for a benchmark of classes in its sub-folders too.
+    Their lengths are those of the resized videos, else what the manifest says, else what the site
+    said at downloading.
     """
     before = read_manifest(root.manifest) if root.manifest.exists() else []
     if root.howto100m_csv.exists():
         videos = from_howto100m(root.howto100m_csv, root.raw)
     else:
-        there = {video.video_id: video for video in from_folder(root.raw)}
+        there = {video.video_id: video for video in _raw_videos(root)}
         listed = [
             video._replace(path=found.path)
             if (found := there.pop(video.video_id, NOWHERE)).path != video.path
@@ -51,6 +56,15 @@ def listed_videos(root: Root) -> list[Video]:
     if videos != before or not root.manifest.exists():
         write_manifest(root.manifest, videos)
     return videos
+
+
+def _raw_videos(root: Root) -> list[Video]:
+    if not has_labels(root.path):
+        return from_folder(root.raw)
+    return from_tree(
+        root.raw,
+        RAW_SUFFIXES | SOUND_SUFFIXES if has_sounds_alone(root.path) else RAW_SUFFIXES,
+    )
 
 
 def _lengths(root: Root, before: Iterable[Video]) -> dict[str, tuple[float | None, int | None]]:

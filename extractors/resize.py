@@ -4,7 +4,7 @@ Picture and sound keep their places in time, counted from the start of the file.
 place is whole: it is written aside, read back, held against its source, and only then renamed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from extractors.standard_form import (
     check_standard_form,
 )
 from extractors.track import Track, least_share, packets
+from extractors.wav import share_there
 
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 
@@ -72,7 +73,7 @@ class ResizedVideo:
     """What became of a video."""
 
     seconds: float
-    """Length of the picture."""
+    """Length of the picture; of the sound where there is no picture."""
     num_frames: int
     has_audio: bool
     completeness: float
@@ -81,23 +82,28 @@ class ResizedVideo:
     """Places where the source was damaged."""
 
 
-def resize_video(source: Path, target: Path, config: ResizeConfig) -> ResizedVideo:
+def resize_video(
+    source: Path, target: Path, config: ResizeConfig, *, accepts_sound_alone: bool = False
+) -> ResizedVideo:
     """Writes `source` in the standard form to `target`, an mp4; the same bytes every time.
 
     Works on one thread and mostly outside Python's lock: several videos go well side by side.
 
     Raises:
         MediaError: If the source cannot be opened; "no-video" or "undecodable" if it shows no
-            picture; "truncated" if too much of it is missing; "unverified" if what was read back
-            is not what had been written.
+            picture, where sound alone is not accepted; "truncated" if too much of it is missing;
+            "unverified" if what was read back is not what had been written.
     """
     aside = target.with_name(f".{target.name}.part")
     try:
         with open_media(source) as container:
-            written, tracks = _convert(source, container, aside, config)
-            if not written.num_frames:
+            written, tracks = _convert(source, container, aside, config, accepts_sound_alone)
+            if not written.seconds:
                 raise MediaError("undecodable", f"{source}: none of its frames could be decoded")
             share = least_share(tracks, container)
+            if container.format.name == "wav":
+                promised_seconds = share.promised_seconds / share_there(source)
+                share = replace(share, promised_seconds=promised_seconds)
         if share.completeness < config.min_complete:
             raise MediaError(
                 "truncated",
@@ -114,7 +120,7 @@ def resize_video(source: Path, target: Path, config: ResizeConfig) -> ResizedVid
     finally:
         aside.unlink(missing_ok=True)
     return ResizedVideo(
-        seconds=written.num_frames / config.fps,
+        seconds=written.seconds,
         num_frames=written.num_frames,
         has_audio=written.sound_seconds > 0,
         completeness=share.completeness,
@@ -123,20 +129,15 @@ def resize_video(source: Path, target: Path, config: ResizeConfig) -> ResizedVid
 
 
 def _convert(
-    source: Path, container: InputContainer, aside: Path, config: ResizeConfig
+    source: Path,
+    container: InputContainer,
+    aside: Path,
+    config: ResizeConfig,
+    accepts_sound_alone: bool,
 ) -> tuple[StandardFormWriter, list[Track]]:
     video, audio = find_video(container), find_audio(container)
-    if video is None:
+    if video is None and (audio is None or not accepts_sound_alone):
         raise MediaError("no-video", f"{source}: there is no video in it")
-    to_video = partial(
-        video_graph,
-        width=config.width,
-        height=config.height,
-        fps=config.fps,
-        fit=config.fit,
-        pixel_aspect=video.sample_aspect_ratio or Fraction(1),
-        source_fps=float(video.average_rate or 0),
-    )
     to_audio = partial(audio_graph, sample_rate=config.sample_rate, frame_size=AUDIO_FRAME_SIZE)
     start = start_seconds(container)
     with StandardFormWriter(
@@ -149,7 +150,18 @@ def _convert(
         sample_rate=config.sample_rate if audio else None,
         colours_of=video,
     ) as writer:
-        lanes: dict[Stream, Lane] = {video: Lane(Track(video, start), to_video, writer.write)}
+        lanes: dict[Stream, Lane] = {}
+        if video is not None:
+            to_video = partial(
+                video_graph,
+                width=config.width,
+                height=config.height,
+                fps=config.fps,
+                fit=config.fit,
+                pixel_aspect=video.sample_aspect_ratio or Fraction(1),
+                source_fps=float(video.average_rate or 0),
+            )
+            lanes[video] = Lane(Track(video, start), to_video, writer.write)
         if audio is not None:
             lanes[audio] = Lane(Track(audio, start), to_audio, writer.write)
         for packet in packets(container, *lanes):

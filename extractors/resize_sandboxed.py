@@ -16,7 +16,14 @@ LEAST_BYTES_PER_SECOND = 10_000
 about its size."""
 
 
-def resize_in(sandbox: Sandbox, source: Path, target: Path, config: ResizeConfig) -> ResizedVideo:
+def resize_in(
+    sandbox: Sandbox,
+    source: Path,
+    target: Path,
+    config: ResizeConfig,
+    *,
+    accepts_sound_alone: bool = False,
+) -> ResizedVideo:
     """What `resize_video` does, in a sandbox of `resized_numbers`.
 
     Raises:
@@ -27,7 +34,13 @@ def resize_in(sandbox: Sandbox, source: Path, target: Path, config: ResizeConfig
     except FileNotFoundError:  # which the sandbox will say
         most_seconds = 0.0
     rule = dataclasses.asdict(config)
-    (numbers,) = sandbox.run(source, promised_seconds=most_seconds, target=str(target), **rule)
+    (numbers,) = sandbox.run(
+        source,
+        promised_seconds=most_seconds,
+        target=str(target),
+        accepts_sound_alone=accepts_sound_alone,
+        **rule,
+    )
     seconds, num_frames, has_audio, completeness, num_errors = numbers.tolist()
     return ResizedVideo(
         seconds=seconds,
@@ -39,8 +52,10 @@ def resize_in(sandbox: Sandbox, source: Path, target: Path, config: ResizeConfig
 
 
 def resized_numbers(
-    source: Path, *, target: str, **rule: Any
+    source: Path, *, target: str, accepts_sound_alone: bool, **rule: Any
 ) -> Iterator[Float64[np.ndarray, "5"]]:
     """Resizes a video; the fields of what became of it, as numbers."""
-    resized = resize_video(source, Path(target), ResizeConfig(**rule))
+    resized = resize_video(
+        source, Path(target), ResizeConfig(**rule), accepts_sound_alone=accepts_sound_alone
+    )
     yield np.array(dataclasses.astuple(resized), np.float64)

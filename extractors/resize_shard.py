@@ -6,16 +6,17 @@ bears its token, so that one that was given up for dead and lives does not spoil
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
 from extractors.delete_source import delete_source
 from extractors.media import MediaError
-from extractors.resize import ResizeConfig
+from extractors.resize import ResizeConfig, ResizedVideo
 from extractors.resize_sandboxed import resize_in, resized_numbers
 from extractors.room import full_disk_explained
 from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
@@ -39,6 +40,7 @@ def resize_shard(
     *,
     retry: Retry | None = None,
     deletes_sources: bool = False,
+    accepts_sound_alone: bool = False,
     num_threads: int,
     progress: Progress,
     stop: StopRequest,
@@ -56,6 +58,7 @@ def resize_shard(
         config: The standard form.
         retry: The failures to try again; all also takes up videos whose resized file was removed.
         deletes_sources: Whether a raw file goes once what was made of it has been read back.
+        accepts_sound_alone: Whether a file without a picture is resized too, and no failure.
         num_threads: Videos at once, each in a child process.
         progress: Told of videos as they are done.
         stop: Once it is set no further video is begun, and no further source deleted that was left
@@ -88,10 +91,11 @@ def resize_shard(
             lease.check()
             _delete(entered[to_delete.pop()], sources, folder, ledger, config)
         ours = _own_folder(work, lease.token)
+        to_form = partial(resize_in, config=config, accepts_sound_alone=accepts_sound_alone)
         with _sandboxes(num_threads, limits) as sandboxes, ThreadPoolExecutor(num_threads) as pool:
             futures = [
                 pool.submit(
-                    _resize, video_id, source, ours / f"{video_id}.mp4", config, stop, sandboxes
+                    _resize, video_id, source, ours / f"{video_id}.mp4", to_form, stop, sandboxes
                 )
                 for video_id, source in sorted(missing.items(), key=lambda each: attempts[each[0]])
             ]
@@ -195,7 +199,7 @@ def _resize(
     video_id: str,
     source: Path,
     target: Path,
-    config: ResizeConfig,
+    to_form: Callable[[Sandbox, Path, Path], ResizedVideo],
     stop: StopRequest,
     sandboxes: SimpleQueue[Sandbox],
 ) -> Outcome | None:
@@ -205,7 +209,7 @@ def _resize(
     sandbox = sandboxes.get()
     try:
         check_name(video_id)
-        resized = resize_in(sandbox, source, target, config)
+        resized = to_form(sandbox, source, target)
     except MediaError as error:
         return Outcome(
             video_id=video_id,

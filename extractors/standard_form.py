@@ -46,7 +46,7 @@ class StandardFormWriter:
         crf: int,
         preset: str,
         sample_rate: int | None,
-        colours_of: VideoStream,
+        colours_of: VideoStream | None,
     ) -> None:
         """Begins the file.
 
@@ -58,7 +58,7 @@ class StandardFormWriter:
             crf: Quality as x264 counts it.
             preset: Effort as x264 names it.
             sample_rate: Of the sound; None leaves it out.
-            colours_of: The source, whose meaning of colours is kept.
+            colours_of: The source, whose meaning of colours is kept; None leaves pictures out.
         """
         self.path = path
         self.fps = fps
@@ -69,7 +69,26 @@ class StandardFormWriter:
             format="mp4",
             container_options={"movflags": "+faststart", "fflags": "+bitexact"},
         )
-        self._video = self._container.add_stream(
+        self._video: VideoStream | None = None
+        if colours_of is not None:
+            self._video = self._pictures(fps, crf, preset)
+            self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
+            matrix = colours_of.colorspace
+            self._video.colorspace = UNSPECIFIED_MATRIX if matrix == RGB_MATRIX else matrix
+            self._video.color_primaries = colours_of.color_primaries
+            self._video.color_trc = colours_of.color_trc
+            self._video.color_range = ColorRange.MPEG
+        self._audio: AudioStream | None = None
+        if sample_rate is not None:
+            self._audio = self._container.add_stream("aac", rate=sample_rate)
+            self._audio.layout = "mono"
+            self._audio.bit_rate = AUDIO_BIT_RATE
+        for stream in self._container.streams:
+            stream.codec_context.thread_count = 1
+            stream.codec_context.flags |= Flags.bitexact
+
+    def _pictures(self, fps: int, crf: int, preset: str) -> VideoStream:
+        return self._container.add_stream(
             "libx264",
             rate=fps,
             options={
@@ -83,23 +102,10 @@ class StandardFormWriter:
                 "x264-params": "asm=sse4.2",
             },
         )
-        self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
-        matrix = colours_of.colorspace
-        self._video.colorspace = UNSPECIFIED_MATRIX if matrix == RGB_MATRIX else matrix
-        self._video.color_primaries = colours_of.color_primaries
-        self._video.color_trc = colours_of.color_trc
-        self._video.color_range = ColorRange.MPEG
-        self._audio: AudioStream | None = None
-        if sample_rate is not None:
-            self._audio = self._container.add_stream("aac", rate=sample_rate)
-            self._audio.layout = "mono"
-            self._audio.bit_rate = AUDIO_BIT_RATE
-        for stream in self._container.streams:
-            stream.codec_context.thread_count = 1
-            stream.codec_context.flags |= Flags.bitexact
 
     def write(self, frame: VideoFrame | AudioFrame) -> None:
         if isinstance(frame, VideoFrame):
+            assert self._video is not None
             frame.pict_type = PictureType.NONE  # or x264 would keep the source's keyframes
             self.num_frames += 1
             self._container.mux(self._video.encode(frame))
@@ -107,6 +113,11 @@ class StandardFormWriter:
             assert self._audio is not None
             self.sound_seconds += frame.samples / frame.sample_rate
             self._container.mux(self._audio.encode(frame))
+
+    @property
+    def seconds(self) -> float:
+        """Length of the pictures written so far; of the sound where there are to be none."""
+        return self.sound_seconds if self._video is None else self.num_frames / self.fps
 
     def __enter__(self) -> "StandardFormWriter":
         return self
@@ -118,10 +129,10 @@ class StandardFormWriter:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            if error is None and self.num_frames:
-                self._container.mux(self._video.encode(None))
-                if self._audio is not None:
-                    self._container.mux(self._audio.encode(None))
+            if error is None and self.seconds:
+                for stream in (self._video, self._audio):
+                    if stream is not None:
+                        self._container.mux(stream.encode(None))
         finally:
             self._container.close()
 

@@ -229,7 +229,7 @@ def _results(
 def _benchmarks(root: Root, features: Features) -> dict[str, BenchmarkData]:
     benchmarks = {}
     for folder in benchmark_folders(root):
-        if not (has_steps(folder) or has_labels(folder)):
+        if not has_steps(folder) and not has_labels(folder):
             resized = resized_videos(Root(folder)).items()
             seconds = {video_id: outcome.seconds for video_id, outcome in resized}
             benchmarks[folder.name] = BenchmarkData(

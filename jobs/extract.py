@@ -1,7 +1,7 @@
 """Features into the store: `python jobs/extract.py --array 0-899`."""
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tyro
@@ -24,7 +24,8 @@ from jobs.extract_plan import ModalityPlan, Shards, bytes_in_journals, left_to_m
 from jobs.shards import launch_shards, shards_asked_for, step_of
 from mcn.data.failure_class import Retry
 from mcn.data.ledger_columns import read_columns
-from mcn.modality import Modality
+from mcn.data.probe_folder import has_labels, modalities_there
+from mcn.modality import MODALITIES, Modality
 from mcn.root import Root
 from slurm.environment import current_task
 from slurm.launch import Step, Target
@@ -71,11 +72,15 @@ def main(arguments: Arguments) -> None:
     """Plan what is new, and bring the shards that are not done to where they are extracted."""
     root = Root.resolve(arguments.root)
     place = root.benchmark(arguments.benchmark) if arguments.benchmark else root
+    asked_for = arguments.extract
+    arguments = replace(arguments, extract=_there(place, asked_for))
     task = current_task()
     if task is not None:
         _task(task.index, root, place, arguments)
         return
-    frames: dict[str, int] = read_columns(resize_ledger(place)).by_id("num_frames")
+    if arguments.extract != asked_for:
+        print(f"{place.path.name}: {' and '.join(arguments.extract.modalities)} alone, by default")
+    frames = _frames(place)
     plans = {
         modality: _plan(modality, frames, place, arguments)
         for modality in arguments.extract.modalities
@@ -114,11 +119,37 @@ def main(arguments: Arguments) -> None:
     )
 
 
+def _there(place: Root, config: ExtractConfig) -> ExtractConfig:
+    """What is asked for; by default all modalities, of a benchmark of classes those it has.
+
+    Raises:
+        ValueError: Text alone, or with another, is asked for of such a benchmark.
+    """
+    if not has_labels(place.path):
+        return config
+    if config.modalities == MODALITIES:
+        return replace(config, modalities=modalities_there(place.path))
+    if "text" in config.modalities:
+        raise ValueError(f"{place.path} has no captions: leave text out of --modalities")
+    return config
+
+
+def _frames(place: Root) -> dict[str, float]:
+    """Of each resized video; one that is sound alone counts as if it had a picture."""
+    columns = read_columns(resize_ledger(place))
+    frames: dict[str, float] = columns.by_id("num_frames")
+    without = [video_id for video_id, number in frames.items() if not number]
+    if without:
+        seconds = columns.by_id("seconds")
+        frames.update((video_id, seconds[video_id] * FRAMES_PER_SECOND) for video_id in without)
+    return frames
+
+
 def _plan(
-    modality: Modality, frames: Mapping[str, int], place: Root, arguments: Arguments
+    modality: Modality, frames: Mapping[str, float], place: Root, arguments: Arguments
 ) -> ModalityPlan:
     """The plan so far, with shards for what is new and for what is to be tried again."""
-    costs = frames
+    costs: Mapping[str, float] = frames
     if modality == "text":
         costs = {video_id: len(captions) for video_id, captions in captions_of(place).items()}
     per_shard = arguments.videos_per_shard
@@ -138,7 +169,7 @@ def _cost(
     shards_of: Mapping[str, Shards],
     left_of: Mapping[str, Set[int]],
     max_running: int | None,
-    frames: Mapping[str, int],
+    frames: Mapping[str, float],
     place: Root,
     arguments: Arguments,
 ) -> Estimate:
@@ -165,7 +196,9 @@ def _cost(
         {i: sum(shards.get(i, 0.0) for shards in seconds.values()) for i in indices},
         arguments.target,
         max_running=max_running,
-        is_alike=same_options(Arguments, lambda earlier: earlier.extract.stores == stores),
+        is_alike=same_options(
+            Arguments, lambda earlier: _there(place, earlier.extract).stores == stores
+        ),
         is_telling=lambda earlier: not earlier.num_skipped,  # else it made some of the stores
         default=extract_rate(
             of_media,

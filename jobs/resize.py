@@ -27,6 +27,7 @@ from jobs.shards import launch_shards, shard_under_way, shards_asked_for, step_o
 from mcn.data.failure_class import Retry
 from mcn.data.ledger import LedgerFile, read_ledger
 from mcn.data.ledger_columns import read_columns
+from mcn.data.probe_folder import has_sounds_alone
 from mcn.root import Root
 from slurm.environment import current_task
 from slurm.launch import Target
@@ -157,6 +158,7 @@ def _resize(index: int, root: Root, arguments: Arguments) -> None:
             arguments.resize,
             retry=arguments.retry,
             deletes_sources=arguments.delete_sources,
+            accepts_sound_alone=has_sounds_alone(root.path),
             num_threads=arguments.threads,
             progress=progress,
             stop=stop,

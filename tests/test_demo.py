@@ -16,6 +16,7 @@ from mcn.training.run_folder import RunFolder, read_metrics
 ARGUMENTS = {
     "videos": 4,
     "benchmark-clips": 6,
+    "class-clips": 6,
     "backbone": "resnet18",
     "stages": "AV_T",
     "stage1-epochs": 60,

@@ -9,10 +9,12 @@ import pytest
 
 from extractors.demo.config import CorpusConfig
 from extractors.demo.corpus import num_files, write_corpus
+from extractors.demo.lists import ucf101_file, ucf101_lists
 from extractors.demo.narration import describe, recognise, say
-from extractors.demo.stories import msrvtt_stories, training_story, youcook2_stories
+from extractors.demo.stories import msrvtt_stories, training_story, ucf101_stories, youcook2_stories
+from mcn.data.probe_folder import read_labels
 
-CONFIG = CorpusConfig(videos=4, benchmark_clips=5)
+CONFIG = CorpusConfig(videos=4, benchmark_clips=5, class_clips=6)
 FULL = CorpusConfig()
 
 
@@ -52,8 +54,9 @@ def test_the_same_seed_gives_the_same_bytes(corpus: Path, tmp_path: Path) -> Non
     # Most raw files are taken over, for encoding takes its time; one of each kind is made anew.
     anew = {raw_file(corpus, 1), raw_file(corpus, CONFIG.videos)}
     anew.add(corpus / "benchmarks" / "msrvtt" / "raw" / f"{msrvtt_stories(CONFIG)[0].video_id}.mp4")
-    for path in corpus.rglob("raw/*"):
-        if path not in anew:
+    anew.add(corpus / "benchmarks" / "ucf101" / "raw" / ucf101_file(ucf101_stories(CONFIG)[0]))
+    for path in corpus.rglob("raw/**/*"):
+        if path.is_file() and path not in anew:
             copy = tmp_path / path.relative_to(corpus)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
@@ -183,3 +186,22 @@ def test_every_word_for_a_deed_is_learnt_from_training_captions() -> None:
     for story in (*youcook2_stories(FULL), *msrvtt_stories(FULL)):
         for step in story.steps:
             assert {step.deed.action, step.deed.item, step.deed.colour} <= heard
+
+
+def test_the_set_of_classes_reads_as_ucf101_and_its_clips_are_there(corpus: Path) -> None:
+    folder = corpus / "benchmarks" / "ucf101"
+    labelled = read_labels(folder)
+    assert labelled.classes == ("Chop", "Peel")
+    assert [(len(split.train), len(split.test)) for split in labelled.splits] == [(4, 2)] * 3
+    assert sorted(labelled.labels) == sorted(path.stem for path in folder.glob("raw/*/*.avi"))
+    assert read_labels_of(FULL, folder.parent / "all") == (8, 48, 24)
+
+
+def read_labels_of(config: CorpusConfig, folder: Path) -> tuple[int, int, int]:
+    """Classes, clips and groups."""
+    lists = folder / "ucfTrainTestlist"
+    lists.mkdir(parents=True)
+    for name, text in ucf101_lists(ucf101_stories(config)).items():
+        (lists / name).write_text(text)
+    labelled = read_labels(folder)
+    return len(labelled.classes), len(labelled.labels), len(set(labelled.groups.values()))

@@ -23,6 +23,7 @@ from mcn.models.mcn import Mcn, TextEncoder, VideoEncoder
 from mcn.report.localization import POOLED_RECALL, RECALL, localization_tables
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
+from tests.probe_files import write_ucf101
 from tests.step_corpus import (
     AUDIO_RATE,
     NUM_SECONDS,
@@ -43,6 +44,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_crosstask(root / "benchmarks" / "crosstask")
     write_mining_youtube(root / "benchmarks" / "miningyoutube")
     write_youcook2(root / "benchmarks" / "youcook2")
+    write_ucf101(root / "benchmarks" / "ucf101")  # which has classes and no captions
     return root
 
 

@@ -1,4 +1,4 @@
-"""Writes the demo corpus in HowTo100M's file layout, with two held-out benchmarks beside it.
+"""Writes the demo corpus in HowTo100M's file layout, with three held-out benchmarks beside it.
 
 Every file is made from the seed and its own id alone, appears whole, and is made only once.
 """
@@ -13,8 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from extractors.demo.config import CorpusConfig
-from extractors.demo.encode import FORMATS, ROTATED, SILENT, VARIABLE_RATE, RawFormat, write_raw
+from extractors.demo.encode import (
+    FORMATS,
+    OLD,
+    ROTATED,
+    SILENT,
+    VARIABLE_RATE,
+    RawFormat,
+    write_raw,
+)
 from extractors.demo.film import Film
+from extractors.demo.lists import ucf101_file, ucf101_lists
 from extractors.demo.narration import (
     CaptionLine,
     describe,
@@ -23,7 +32,13 @@ from extractors.demo.narration import (
     without_stop_words,
 )
 from extractors.demo.sound import soundtrack
-from extractors.demo.stories import Story, msrvtt_stories, training_story, youcook2_stories
+from extractors.demo.stories import (
+    Story,
+    msrvtt_stories,
+    training_story,
+    ucf101_stories,
+    youcook2_stories,
+)
 from extractors.publish import publish
 
 CATEGORY = ("Food and Entertaining", "Recipes")
@@ -118,6 +133,9 @@ def _benchmark_files(folder: Path, config: CorpusConfig) -> list[RawFile]:
         form = SILENT if index in SILENT_MSRVTT else FORMATS[1]
         raw = folder / "benchmarks" / "msrvtt" / "raw"
         files.append(RawFile(raw / f"{story.video_id}{form.suffix}", story, form))
+    for story in ucf101_stories(config):
+        path = folder / "benchmarks" / "ucf101" / "raw" / ucf101_file(story)
+        files.append(RawFile(path, story, OLD))
     return files
 
 
@@ -176,6 +194,8 @@ def _write_benchmarks(folder: Path, config: CorpusConfig) -> None:
     ]
     text = _csv(("key", "vid_key", "video_id", "sentence"), msrvtt)
     _write_text(folder / "msrvtt" / "msrvtt_test.csv", text)
+    for name, text in ucf101_lists(ucf101_stories(config)).items():
+        _write_text(folder / "ucf101" / "ucfTrainTestlist" / name, text)
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

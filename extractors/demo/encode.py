@@ -26,8 +26,12 @@ FAST = {
     # With AVX-512, x264 does not give the same bytes every time.
     "libx264": {"preset": "ultrafast", "crf": "26", "x264-params": "asm=sse4.2"},
     # A speed above 0 follows the clock, and so the bytes the load; below 0 it is fixed.
+    "mpeg4": {"b": "1M"},
     "libvpx": {"deadline": "realtime", "cpu-used": "-8", "b": "600k"},
 }
+
+CONTAINERS = {".avi": "avi", ".mkv": "matroska", ".mp4": "mp4", ".webm": "webm"}
+CODECS = {".avi": ("mpeg4", "mp2"), ".webm": ("libvpx", "libopus")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +51,7 @@ class RawFormat:
 
     @property
     def codecs(self) -> tuple[str, str]:
-        return ("libvpx", "libopus") if self.suffix == ".webm" else ("libx264", "aac")
+        return CODECS.get(self.suffix, ("libx264", "aac"))
 
 
 FORMATS = (
@@ -65,6 +69,7 @@ VARIABLE_RATE = RawFormat(
 ROTATED = RawFormat(
     suffix=".mp4", width=640, height=360, fps=25, sample_rate=44_100, rotation_degrees=90
 )
+OLD = RawFormat(suffix=".avi", width=320, height=240, fps=25, sample_rate=44_100)
 SILENT = RawFormat(suffix=".mp4", width=426, height=240, fps=24, sample_rate=None)
 
 
@@ -73,9 +78,8 @@ def write_raw(path: Path, film: Film, sound: Samples | None, form: RawFormat) ->
     aside = path.with_name(f".{path.name}.part")
     video_codec, audio_codec = form.codecs
     options = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if form.faststart else {})
-    container_format = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm"}[form.suffix]
     with av.open(
-        f"file:{aside.absolute()}", "w", format=container_format, container_options=options
+        f"file:{aside.absolute()}", "w", format=CONTAINERS[form.suffix], container_options=options
     ) as container:
         rate = TICKS_PER_SECOND if form.is_variable_rate else form.fps
         video = container.add_stream(video_codec, rate=rate, options=FAST[video_codec])

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extractors.demo.config import CorpusConfig
+from extractors.demo.config import GROUPS, CorpusConfig
 from extractors.demo.dice import dice
-from extractors.demo.world import BEATS_PER_SECOND, Deed, held_out_deeds, training_deeds
+from extractors.demo.world import (
+    ACTIONS,
+    BEATS_PER_SECOND,
+    Deed,
+    held_out_deeds,
+    training_deeds,
+)
 
 STEPS_PER_YOUCOOK2_VIDEO = 5
 CLIP_SECONDS = 4.0
+CLASS_CLIP_SECONDS = 2.0
 FIRST_MSRVTT_NUMBER = 7010
 YOUTUBE_ID_ENDINGS = "AEIMQUYcgkosw048"
 """An id codes 64 bits in 11 characters of 6 bits, so the last has only these values."""
@@ -104,5 +111,25 @@ def msrvtt_stories(config: CorpusConfig) -> list[Story]:
         random = dice(config.seed, "story", video_id)
         duration = CLIP_SECONDS + random.uniform(-0.3, 0.3)
         steps = _steps([deeds[index % len(deeds)]], [0.0, duration], random)
+        stories.append(Story(video_id=video_id, steps=steps, duration_seconds=duration))
+    return stories
+
+
+def ucf101_stories(config: CorpusConfig) -> list[Story]:
+    """Held-out videos of a single step of about 2 s, of all groups of an action side by side.
+
+    Clips of a group are of the same deed.
+    """
+    deeds = held_out_deeds(config.seed, "ucf101")
+    by_action = {action: [deed for deed in deeds if deed.action == action] for action in ACTIONS}
+    stories = []
+    for index in range(config.class_clips):
+        place, group = divmod(index, GROUPS)
+        clip, place = divmod(place, len(ACTIONS))
+        action = ACTIONS[place]
+        video_id = f"v_{action.capitalize()}_g{group + 1:02d}_c{clip + 1:02d}"
+        random = dice(config.seed, "story", video_id)
+        duration = CLASS_CLIP_SECONDS + random.uniform(0.05, 0.3)
+        steps = _steps([by_action[action][group]], [0.0, duration], random)
         stories.append(Story(video_id=video_id, steps=steps, duration_seconds=duration))
     return stories

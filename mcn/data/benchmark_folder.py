@@ -20,6 +20,9 @@ TITLES = {
     "msrvtt": "MSR-VTT",
     "crosstask": "CrossTask",
     "miningyoutube": "Mining YouTube",
+    "ucf101": "UCF101",
+    "hmdb51": "HMDB51",
+    "esc50": "ESC-50",
 }
 """How tables call the benchmark of a folder."""
 

@@ -8,7 +8,7 @@ that may never be had, or from a folder, which lists what is there.
 import csv
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ RAW_SUFFIXES = frozenset(
     | {".webm", ".wmv"}
 )
 """What a raw file may end in, in small or capital letters."""
+SOUND_SUFFIXES = frozenset({".flac", ".m4a", ".ogg", ".wav"})
+"""The same for a raw file that is sound alone."""
 
 
 class Video(NamedTuple):
@@ -113,6 +115,33 @@ def from_folder(raw_folder: Path) -> list[Video]:
     if not raw_folder.exists():
         raise FileNotFoundError(f"{raw_folder} is missing: put the videos there, named by id")
     return [Video(video_id, path) for video_id, path in sorted(_raw_files(raw_folder).items())]
+
+
+def from_tree(raw_folder: Path, suffixes: Collection[str] = RAW_SUFFIXES) -> list[Video]:
+    """The videos that lie in a folder or anywhere below it, in the order of their ids.
+
+    Links are followed: what was unpacked elsewhere need not be copied.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If two files have the same id; names both.
+    """
+    if not raw_folder.exists():
+        raise FileNotFoundError(f"{raw_folder} is missing: put the files there, named by id")
+    found: dict[str, Path] = {}
+    for above, folders, names in os.walk(raw_folder, followlinks=True, onerror=_raise):
+        folders.sort()
+        for path in (Path(above, name) for name in sorted(names)):
+            if path.suffix.lower() in suffixes and path.is_file():
+                first = found.setdefault(check_video_id(path.stem, above), path)
+                if first != path:
+                    raise ValueError(f"two files are called {path.stem}: {first} and {path}")
+    root = raw_folder.parent
+    return [Video(k, path.relative_to(root).as_posix()) for k, path in sorted(found.items())]
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _raw_files(folder: Path) -> dict[str, str]:

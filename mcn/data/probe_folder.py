@@ -12,6 +12,7 @@ from mcn.data.esc50 import read_esc50
 from mcn.data.hmdb51 import read_hmdb51, read_hmdb51_csv
 from mcn.data.labelled_videos import LabelledVideos
 from mcn.data.ucf101 import read_ucf101
+from mcn.modality import Modality
 
 ESC50_CSV = "meta/esc50.csv"
 
@@ -31,6 +32,11 @@ def has_labels(folder: Path) -> bool:
 def has_sounds_alone(folder: Path) -> bool:
     """Whether what is judged there is sound: its files need no picture."""
     return (folder / ESC50_CSV).exists()
+
+
+def modalities_there(folder: Path) -> tuple[Modality, ...]:
+    """What the files of this benchmark of classes have: none comes with captions."""
+    return ("audio",) if has_sounds_alone(folder) else ("video", "audio")
 
 
 def read_labels(folder: Path) -> LabelledVideos:

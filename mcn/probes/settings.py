@@ -100,11 +100,11 @@ class ProbeSettings:
         return {name: getattr(self, name) for name in DECIDE[way]}
 
     def inputs(self, judged: tuple[Modality, ...]) -> tuple[str, ...]:
-        """What is looked at in a benchmark that judges this."""
+        """What is looked at in a benchmark that may be judged by these, the first before all."""
         if self.modalities == "judged":
             return judged[:1]
         asked = self.modalities.split(",")
-        return tuple(name for name in INPUTS if name in asked)
+        return tuple(name for name in INPUTS if name in asked and set(INPUTS[name]) <= set(judged))
 
 
 def _check_names(option: str, given: str, known: tuple[str, ...]) -> None:

@@ -11,7 +11,13 @@ import yaml
 from mcn.data.benchmark_folder import benchmark_folders
 from mcn.data.ledger import read_ledger
 from mcn.data.probe_folder import has_labels
-from mcn.data.stores import Features, Stores, open_stores, store_folders, videos_without_motion
+from mcn.data.stores import (
+    Features,
+    Source,
+    open_stores,
+    store_folders,
+    videos_without_motion,
+)
 from mcn.report.content import SkippedVideo
 from mcn.root import Root
 from mcn.store.reader import FeatureStore
@@ -85,8 +91,8 @@ def _skipped(place: Root, features: Features) -> list[SkippedVideo]:
     )
 
 
-def _stores(place: Root, features: Features) -> Stores:
-    """All; of a benchmark of classes those that there are, since what it judges is enough."""
+def _stores(place: Root, features: Features) -> dict[Source, FeatureStore]:
+    """Those of a benchmark of classes as far as there are any: it needs not all modalities."""
     if not has_labels(place.path):
         return open_stores(place.store, features)
     paths = store_folders(place.store, features)
