@@ -50,7 +50,7 @@ class Run:
     """One run of the study, and how it is trained."""
 
     folder: RunFolder
-    arguments: train.Arguments
+    arguments: train.AnyArguments
     command: list[str]
 
 

@@ -1,4 +1,4 @@
-"""One order of the two stages: `python jobs/train.py --stage AV_T --gpus 4`."""
+"""One run: `python jobs/train.py --stage AV_T --gpus 4`, or `--model xdc --method xdc --gpus 4`."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import torch
 import tyro
@@ -15,13 +15,28 @@ from tyro.conf import OmitArgPrefixes
 
 from jobs.command import run_command
 from jobs.shards import step_of
-from mcn.data.stores import Features, keep_snapshot, open_stores, videos_without_motion
+from mcn.data.manifest import read_manifest
+from mcn.data.media_reader import MediaReader
+from mcn.data.stored_clips import clips_with_both
+from mcn.data.stores import (
+    SOURCES,
+    WITHOUT_WORDS,
+    Features,
+    Source,
+    fingerprints_of,
+    keep_snapshot,
+    open_stores,
+    videos_without_motion,
+)
 from mcn.root import Root
 from mcn.store.snapshot import Snapshot
 from mcn.training.config import MODELS, PRESETS, Runtime, TrainConfig
 from mcn.training.guard import nonfinite_summary
 from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder
+from mcn.training.xdc.config import PRESETS as XDC_PRESETS
+from mcn.training.xdc.config import XdcConfig
+from mcn.training.xdc.loop import train_xdc
 from slurm.environment import Task, current_task
 from slurm.launch import Target, launch_job
 from slurm.local import run_ranks
@@ -29,12 +44,14 @@ from slurm.resources import Shape, site_resources
 
 VIDEOS_SHOWN = 10
 
+Config = TypeVar("Config", TrainConfig, XdcConfig)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments:
-    """Train a run, or carry on with it where it was left, in one or two stages."""
+class Arguments(Generic[Config]):
+    """Train a run, or carry on with it where it was left."""
 
-    config: OmitArgPrefixes[TrainConfig]
+    config: OmitArgPrefixes[Config]
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
     features: OmitArgPrefixes[Features] = field(default_factory=Features)
     preset: Literal["default", "paper", "published", "demo"] = "default"
@@ -46,7 +63,7 @@ class Arguments:
     """What to train on, of `jobs/store.py snapshot`; by default all that is sealed when the run
     begins. The run keeps it, and carries on with the same."""
     run: str | None = None
-    """Folder below runs/; by default named by model, order, seed and control."""
+    """Folder below runs/; by default named by model, order or method, seed and control."""
     gpus: int | None = None
     """Processes with a GPU each. By default all of this machine, one on SLURM; without any GPU a
     single process trains on the CPU. With --device cpu, processes on processors."""
@@ -57,12 +74,15 @@ class Arguments:
     )
 
 
-def main(arguments: Arguments) -> None:
+AnyArguments = Arguments[TrainConfig] | Arguments[XdcConfig]
+
+
+def main(arguments: AnyArguments) -> None:
     """Bring the run to where it is trained; a process that was started as a rank trains."""
     root = Root.resolve(arguments.root)
     run = RunFolder(root.runs / (arguments.run or arguments.config.name))
     task = current_task()
-    work = partial(_train, root.store, arguments, run, task)
+    work = partial(_train, root, arguments, run, task)
     if "RANK" in os.environ or task is not None:  # torchrun, or a job, has started this process
         work()
         return
@@ -78,14 +98,17 @@ def main(arguments: Arguments) -> None:
     )
 
 
-def _train(store: Path, arguments: Arguments, run: RunFolder, task: Task | None) -> None:
+def _train(root: Root, arguments: AnyArguments, run: RunFolder, task: Task | None) -> None:
     is_given_gpus = arguments.gpus is not None or (task is not None and task.owner != "")
     if is_given_gpus and shape_of(arguments).gpus_per_node and not torch.cuda.is_available():
         raise ValueError(
             f"torch sees no GPU on {socket.gethostname()}, though the run was to have some; "
             "--gpus 0 trains on the processor, --device cpu --gpus 4 on processors"
         )
-    stores = open_stores(store, arguments.features, _snapshot(store, arguments, run))
+    config = arguments.config
+    sources = sources_of(config)
+    snapshot = _snapshot(root.store, arguments, run, sources)
+    stores = open_stores(root.store, arguments.features, snapshot, sources=sources)
     progress_file = task.progress if task else None
     is_first = int(os.environ.get("RANK", 0)) == 0
     without_motion = videos_without_motion(stores)
@@ -96,7 +119,23 @@ def _train(store: Path, arguments: Arguments, run: RunFolder, task: Task | None)
             f"{arguments.features.video_3d} lacks them: {', '.join(without_motion[:VIDEOS_SHOWN])}"
             + (f" and {more} more" if more > 0 else "")
         )
-    train(arguments.config, arguments.runtime, stores, run, progress_file=progress_file)
+    if isinstance(config, XdcConfig):
+        clips = clips_with_both(
+            MediaReader(stores),
+            clip_seconds=config.clip_seconds,
+            most_per_video=config.clips_per_video,
+        )
+        train_xdc(
+            config,
+            arguments.runtime,
+            clips,
+            run,
+            data=fingerprints_of(stores),
+            categories=_categories(root),
+            progress_file=progress_file,
+        )
+    else:
+        train(config, arguments.runtime, stores, run, progress_file=progress_file)
     if is_first:
         print(f"{run.path.name}: trained, {run.final}")
         not_finite = nonfinite_summary(run.nonfinite_log)
@@ -104,10 +143,24 @@ def _train(store: Path, arguments: Arguments, run: RunFolder, task: Task | None)
             print(f"{run.path.name}: {not_finite}")
 
 
-def _snapshot(store: Path, arguments: Arguments, run: RunFolder) -> Snapshot:
+def sources_of(config: TrainConfig | XdcConfig) -> tuple[Source, ...]:
+    """What a run is trained on; XDC needs no words."""
+    return WITHOUT_WORDS if isinstance(config, XdcConfig) else SOURCES
+
+
+def _categories(root: Root) -> dict[str, str]:
+    """Of the videos, where there is a manifest that has any."""
+    if not root.manifest.exists():
+        return {}
+    return {video.video_id: video.category for video in read_manifest(root.manifest)}
+
+
+def _snapshot(
+    store: Path, arguments: AnyArguments, run: RunFolder, sources: tuple[Source, ...]
+) -> Snapshot:
     """The shards that the run is trained on from its beginning to its end, by all ranks."""
     asked = None if arguments.snapshot is None else Snapshot.read(arguments.snapshot)
-    kept = keep_snapshot(run.snapshot, store, arguments.features, asked)
+    kept = keep_snapshot(run.snapshot, store, arguments.features, asked, sources=sources)
     if asked not in (None, kept):
         raise ValueError(
             f"{run.snapshot} is another snapshot than {arguments.snapshot}: give this run its own "
@@ -116,7 +169,7 @@ def _snapshot(store: Path, arguments: Arguments, run: RunFolder) -> Snapshot:
     return kept
 
 
-def shape_of(arguments: Arguments) -> Shape:
+def shape_of(arguments: AnyArguments) -> Shape:
     """Nodes, processes and GPUs of the job that trains.
 
     Raises:
@@ -134,7 +187,7 @@ def shape_of(arguments: Arguments) -> Shape:
     )
 
 
-def _num_processes_here(arguments: Arguments) -> int:
+def _num_processes_here(arguments: AnyArguments) -> int:
     asked, available = arguments.gpus, torch.cuda.device_count()
     if arguments.runtime.device == "cpu":
         return asked or 1
@@ -146,17 +199,30 @@ def _num_processes_here(arguments: Arguments) -> int:
     return max(1, asked)
 
 
-def parse(argv: list[str]) -> Arguments:
+def parse(argv: list[str]) -> AnyArguments:
     """Arguments whose defaults are those of the model and the preset named among them."""
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     peek.add_argument("--preset", default="default")
     peek.add_argument("--model", default="mcn")
     named = peek.parse_known_args(argv)[0]
+    if named.model == "xdc":
+        return _parse_xdc(argv, named.preset)
     if (named.model, named.preset) == ("mmv", "published"):
         raise ValueError("--preset published is what MCN's code does; MMV's own values need none")
     defaults = {**MODELS.get(named.model, {}), **PRESETS.get(named.preset, {})}
     config = TrainConfig(stage=tyro.MISSING, **defaults)
-    return tyro.cli(Arguments, default=Arguments(config=config), args=argv)
+    return tyro.cli(Arguments[TrainConfig], default=Arguments(config=config), args=argv)
+
+
+def _parse_xdc(argv: list[str], preset: str) -> AnyArguments:
+    if preset not in XDC_PRESETS:
+        raise ValueError(f"--preset {preset}: of xdc there is {' and '.join(XDC_PRESETS)}")
+    if any(word.split("=")[0] == "--stage" for word in argv):
+        raise ValueError(
+            "--stage is of mcn and mmv: xdc always trains video and audio, leave it out"
+        )
+    config = XdcConfig(**XDC_PRESETS[preset])
+    return tyro.cli(Arguments[XdcConfig], default=Arguments(config=config), args=argv)
 
 
 if __name__ == "__main__":

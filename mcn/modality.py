@@ -4,7 +4,8 @@ from typing import Literal, get_args
 
 Modality = Literal["video", "audio", "text"]
 
-Space = Literal["joint", "fine", "coarse", "video-audio", "video-text"]
+Space = Literal["joint", "fine", "coarse", "video-audio", "video-text", "own"]
+"""`own` is that of one encoder, into which no other modality comes."""
 
 Place = tuple[Modality, Space]
 """One modality in one space."""

@@ -47,7 +47,7 @@ class Objective:
         return self.frozen or self.trained
 
 
-LossName = Literal["mms", "nce", "mil-nce", "reconstruction", "cluster"]
+LossName = Literal["mms", "nce", "mil-nce", "reconstruction", "cluster", "pseudo-label"]
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,15 @@ class Term:
     """None where the left one is not held against another modality, but against its own input or
     a centroid."""
     space: Space
+    labels_of: tuple[Modality, ...] = ()
+    """Of pseudo-labels: the modalities whose features, side by side, were clustered to give them;
+    nothing else is told of these modalities."""
 
     @property
     def name(self) -> str:
-        return f"loss/{self.loss}/{self.left}" + ("" if self.right is None else f"-{self.right}")
+        against = "" if self.right is None else f"-{self.right}"
+        labelled = f"-by-{'-'.join(self.labels_of)}" if self.labels_of else ""
+        return f"loss/{self.loss}/{self.left}{against}{labelled}"
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -94,6 +99,24 @@ TERMS: dict[str, tuple[Term, ...]] = {
     "mmv-disjoint": (
         Term("nce", "video", "audio", "video-audio"),
         Term("mil-nce", "video", "text", "video-text"),
+    ),
+    "xdc-sdc": (
+        Term("pseudo-label", "video", None, "own", labels_of=("video",)),
+        Term("pseudo-label", "audio", None, "own", labels_of=("audio",)),
+    ),
+    "xdc-mdc": (
+        Term("pseudo-label", "video", None, "own", labels_of=("video",)),
+        Term("pseudo-label", "video", None, "own", labels_of=("audio",)),
+        Term("pseudo-label", "audio", None, "own", labels_of=("audio",)),
+        Term("pseudo-label", "audio", None, "own", labels_of=("video",)),
+    ),
+    "xdc-cdc": (
+        Term("pseudo-label", "video", None, "own", labels_of=("video", "audio")),
+        Term("pseudo-label", "audio", None, "own", labels_of=("video", "audio")),
+    ),
+    "xdc-xdc": (
+        Term("pseudo-label", "video", None, "own", labels_of=("audio",)),
+        Term("pseudo-label", "audio", None, "own", labels_of=("video",)),
     ),
 }
 

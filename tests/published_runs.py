@@ -13,7 +13,8 @@ from mcn.training.loop import train
 from mcn.training.mcn_learner import McnLearner
 from mcn.training.model import new_model
 from mcn.training.run_folder import RunFolder
-from mcn.training.stage import StageTrainer, StepResult
+from mcn.training.stage import StageTrainer
+from mcn.training.stepper import StepResult
 from tests.configs import SMALL
 from tests.stores import FEATURES
 

@@ -17,7 +17,7 @@ def nearest_among(
     Raises:
         ValueError: faiss is not installed.
     """
-    faiss = _import_faiss()
+    faiss = import_faiss()
     metric = faiss.METRIC_INNER_PRODUCT if spherical else faiss.METRIC_L2
     if rows.device.type == "cuda" and faiss.get_num_gpus() > 0:
         return _on_gpu(faiss, rows, metric)
@@ -45,7 +45,8 @@ def _on_gpu(faiss: Any, rows: Tensor, metric: int) -> Callable[[Tensor], Tensor]
     return nearest
 
 
-def _import_faiss() -> ModuleType:
+def import_faiss() -> ModuleType:
+    """faiss, or a clear error."""
     try:
         import faiss
     except ImportError as error:

@@ -97,6 +97,12 @@ class ClipBatch:
         """Clips kept out of a modality, over all modalities."""
         return sum(sum(videos.values()) for videos in self.kept_out.values())
 
+    @property
+    def num_bytes(self) -> int:
+        """What its tensors take."""
+        tensors = [value for value in vars(self).values() if isinstance(value, Tensor)]
+        return sum(tensor.nbytes for tensor in (*tensors, *self.has.values()))
+
     def to(self, device: torch.device) -> "ClipBatch":
         """The same batch on another device."""
         return self._each(lambda rows: rows.to(device, non_blocking=True))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
@@ -24,6 +24,7 @@ class Places:
         return len(self.video_ids)
 
 
+@runtime_checkable
 class ClipSource(Protocol):
     """A set of clips, any of which can be read at any time; can be pickled and forked."""
 

@@ -1,15 +1,19 @@
 """Which features are used, by the names of their stores."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from mcn.store.reader import FeatureStore
 from mcn.store.snapshot import Snapshot
 
 Source = Literal["video", "audio", "text", "video-3d"]
 """What features are read as: those of a modality, or those of motion that stand beside video's."""
+
+SOURCES: tuple[Source, ...] = get_args(Source)
+
+WITHOUT_WORDS: tuple[Source, ...] = ("video", "audio", "video-3d")
 
 Stores = Mapping[Source, FeatureStore]
 
@@ -30,10 +34,17 @@ class Features:
 
 
 def open_stores(
-    folder: Path, features: Features, snapshot: Snapshot | None = None
+    folder: Path,
+    features: Features,
+    snapshot: Snapshot | None = None,
+    *,
+    sources: Collection[Source] = SOURCES,
 ) -> dict[Source, FeatureStore]:
-    """The stores that are read, below a `store/` folder, as they were in a snapshot if given."""
-    paths = store_folders(folder, features)
+    """The stores that are read, below a `store/` folder, as they were in a snapshot if given.
+
+    Those of some sources, where not all are wanted.
+    """
+    paths = store_folders(folder, features, sources)
     return {
         source: FeatureStore(path, pinned=snapshot.labels(path) if snapshot else None)
         for source, path in paths.items()
@@ -41,7 +52,12 @@ def open_stores(
 
 
 def keep_snapshot(
-    path: Path, folder: Path, features: Features, asked: Snapshot | None = None
+    path: Path,
+    folder: Path,
+    features: Features,
+    asked: Snapshot | None = None,
+    *,
+    sources: Collection[Source] = SOURCES,
 ) -> Snapshot:
     """The snapshot at `path`; where there is none, one that can be read is put there first.
 
@@ -50,6 +66,7 @@ def keep_snapshot(
         folder: A `store/` folder.
         features: The stores in it.
         asked: What to put there; by default all that is sealed now.
+        sources: Those of the stores that are read.
 
     Raises:
         FileNotFoundError: A modality has nothing yet.
@@ -57,12 +74,14 @@ def keep_snapshot(
     """
     if path.exists():
         return Snapshot.read(path)
-    new = asked or Snapshot.take(store_folders(folder, features).values())
-    open_stores(folder, features, new)
+    new = asked or Snapshot.take(store_folders(folder, features, sources).values())
+    open_stores(folder, features, new, sources=sources)
     return new.keep(path)
 
 
-def store_folders(folder: Path, features: Features) -> dict[Source, Path]:
+def store_folders(
+    folder: Path, features: Features, sources: Collection[Source] = SOURCES
+) -> dict[Source, Path]:
     """Where each store that is read is."""
     folders: dict[Source, Path] = {
         "video": folder / features.video,
@@ -71,7 +90,12 @@ def store_folders(folder: Path, features: Features) -> dict[Source, Path]:
     }
     if features.video_3d is not None:
         folders["video-3d"] = folder / features.video_3d
-    return folders
+    return {source: path for source, path in folders.items() if source in sources}
+
+
+def fingerprints_of(stores: Stores) -> dict[str, str]:
+    """What made the features of each store, as one word."""
+    return {str(source): store.fingerprint.digest() for source, store in stores.items()}
 
 
 def videos_without_motion(stores: Stores) -> list[str]:

@@ -16,6 +16,7 @@ from mcn.data.stores import Stores
 from mcn.evaluation.published import Evaluated, PublishedSpace
 from mcn.modality import MODALITIES, Modality, Space
 from mcn.models.trained import Model, described_model
+from mcn.models.xdc import Xdc
 from mcn.training.checkpoint import Checkpoint
 
 CLIPS_PER_BATCH = 256
@@ -92,7 +93,10 @@ class ClipEmbeddings:
 
 def load_model(checkpoint: Checkpoint) -> Model:
     """The model of a checkpoint, ready to embed."""
-    return described_model(checkpoint.meta, checkpoint.part("model")).eval()
+    model = described_model(checkpoint.meta, checkpoint.part("model"))
+    if isinstance(model, Xdc):
+        raise ValueError("xdc learns no space that modalities share; --task probe judges it")
+    return model.eval()
 
 
 def text_space(model: Evaluated) -> Space:

@@ -8,18 +8,20 @@ from torch import Tensor
 from mcn.data.clip_form import ClipForm
 from mcn.models.mcn import Mcn, McnDims
 from mcn.models.mmv import Mmv, MmvDims
+from mcn.models.xdc import Xdc, XdcDims
 
 Model = Mcn | Mmv
+"""Brings modalities into spaces in which they are compared."""
 
 
-def described_model(meta: Mapping[str, Any], weights: dict[str, Tensor]) -> Model:
+def described_model(meta: Mapping[str, Any], weights: dict[str, Tensor]) -> Model | Xdc:
     """The model that `described` gave these values of, with its weights.
 
     Raises:
         ValueError: It is none of this version.
     """
     form, has_unit_length = ClipForm(**meta.get("form", {})), meta.get("has_unit_length", True)
-    model: Model
+    model: Model | Xdc
     name = meta.get("model", "mcn")
     if name == "mcn":
         model = Mcn(
@@ -35,6 +37,8 @@ def described_model(meta: Mapping[str, Any], weights: dict[str, Tensor]) -> Mode
             has_unit_length=has_unit_length,
             form=form,
         )
+    elif name == "xdc":
+        model = Xdc(XdcDims(**meta["dims"]), method=meta["method"], inputs=meta["inputs"])
     else:
         raise ValueError(f"the checkpoint holds a model {name!r}, which this version does not know")
     model.load_state_dict(weights)

@@ -34,7 +34,8 @@ class TrainConfig:
     at once."""
     model: ModelName = "mcn"
     """mcn brings all modalities into one space by contrast, clustering and reconstruction; mmv
-    compares video with audio by NCE, and video with text by MIL-NCE."""
+    compares video with audio by NCE, and video with text by MIL-NCE. xdc has options of its own:
+    --model xdc --help."""
     space: MmvSpace = "fac"
     """Of mmv: fac compares video and audio in a fine space, and text in a coarse one that is
     reached through it; disjoint has two spaces that know nothing of each other; shared has one."""

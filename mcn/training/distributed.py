@@ -7,6 +7,7 @@ here does what one process needs. CPUS_PER_RANK may say how many processors each
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Literal
 
 import torch
@@ -36,6 +37,13 @@ def cpus_of_rank() -> int:
     return int(told) if told else max(1, len(os.sched_getaffinity(0)) // num_local_ranks())
 
 
+def device_type(asked: Literal["auto", "cuda", "cpu"]) -> Literal["cuda", "cpu"]:
+    """Where a process trains; `auto` is a GPU where torch sees one."""
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return asked
+
+
 @contextmanager
 def process_group(device_type: Literal["cuda", "cpu"] = "cpu") -> Iterator[torch.device]:
     """Join the other processes, if any, for the length of the block; yields this one's device."""
@@ -63,6 +71,35 @@ def any_rank(flag: bool, device: torch.device) -> bool:
     answer = torch.tensor(int(flag), device=device)
     dist.all_reduce(answer, op=dist.ReduceOp.MAX)
     return bool(answer.item())
+
+
+PATIENCE = timedelta(days=7)
+
+
+def patient_group() -> dist.ProcessGroup | None:
+    """All ranks, by gloo, for tensors on the processor; every rank has to ask.
+
+    In it they wait for each other as long as one of them computes alone, which may be far longer
+    than what shows that a rank is gone elsewhere. One that ends is noticed at once here too.
+    """
+    return dist.new_group(backend="gloo", timeout=PATIENCE) if dist.is_initialized() else None
+
+
+def bring_to_first(
+    local: Num[Tensor, "*shape"], group: dist.ProcessGroup | None
+) -> list[Num[Tensor, "*shape"]]:
+    """On rank 0 what every rank gives, in rank order; on the others nothing."""
+    if group is None:
+        return [local]
+    received = [torch.empty_like(local) for _ in range(world_size())] if rank() == 0 else None
+    dist.gather(local, received, dst=0, group=group)
+    return received or []
+
+
+def tell_from_first(values: Num[Tensor, "*shape"], group: dist.ProcessGroup | None) -> None:
+    """Write what rank 0 has there over what the others have, in place."""
+    if group is not None:
+        dist.broadcast(values, src=0, group=group)
 
 
 def sum_over_ranks(local: Num[Tensor, "*shape"]) -> Num[Tensor, "*shape"]:

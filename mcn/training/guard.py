@@ -7,6 +7,7 @@ Like the metrics, both are the same after a kill.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from mcn.training.config import OnNonfinite
 from mcn.training.distributed import gather_lines, rank
 from mcn.training.fault import Fault
 from mcn.training.run_folder import RunFolder, read_metrics, replace_text
-from mcn.training.stage import StepResult
+from mcn.training.stepper import StepResult
 
 MOST_BATCHES_SAVED = 10
 MOST_SKIPPED_IN_A_ROW = 100
@@ -89,6 +90,13 @@ class Guard:
                 "cause is in the run and not in single clips: begin it anew with a smaller --lr, "
                 "or with --precision fp32 if it had bf16"
             )
+
+    def note_kept_out(
+        self, kept_out: Mapping[Modality, Mapping[str, int]], *, step: int, stage: int
+    ) -> None:
+        """Record clips kept out of a modality before a step, of all ranks, if there are any."""
+        if kept_out:
+            self._record({"step": step, "stage": stage + 1, "kept_out": kept_out})
 
     def _kept_out_anywhere(self, batch: ClipBatch) -> dict[Modality, dict[str, int]]:
         kept_out: dict[Modality, dict[str, int]] = {modality: {} for modality in batch.kept_out}

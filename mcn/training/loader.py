@@ -9,12 +9,12 @@ changes nothing.
 import multiprocessing
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from mcn.data.batches import ClipBatch
 from mcn.data.training_batches import TrainingBatches
@@ -30,13 +30,17 @@ BATCHES_PER_WORKER = 2
 
 
 def default_workers(batches: TrainingBatches) -> int:
+    """As many as `workers_for` has for the largest of these batches."""
+    sampling = batches.sampling
+    num_clips = -(-sampling.batch_size // batches.world_size) * sampling.clips_per_video
+    return workers_for(num_clips * clip_bytes(batches))
+
+
+def workers_for(batch_bytes: int) -> int:
     """A process for each CPU of this rank but the one that trains, and no more than four.
 
     Fewer where shared memory, through which batches travel, does not hold what they read ahead.
     """
-    sampling = batches.sampling
-    num_clips = -(-sampling.batch_size // batches.world_size) * sampling.clips_per_video
-    batch_bytes = num_clips * clip_bytes(batches)
     room = shutil.disk_usage(SHARED_MEMORY).free // 2 // num_local_ranks()
     return max(0, min(cpus_of_rank() - 1, MOST_WORKERS, room // batch_bytes // BATCHES_PER_WORKER))
 
@@ -51,7 +55,7 @@ def clip_bytes(batches: TrainingBatches) -> int:
 
 @contextmanager
 def read_ahead(
-    batches: TrainingBatches, steps: range, *, workers: int, device: torch.device
+    batches: Dataset[ClipBatch], steps: Sequence[int], *, workers: int, device: torch.device
 ) -> Iterator[Iterator[ClipBatch]]:
     """The batches of these steps, in order.
 

@@ -1,21 +1,20 @@
 """Trains the stages of a run one after the other, from wherever it was left."""
 
 import hashlib
-import time
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from mcn.data.clip_reader import ClipReader
-from mcn.data.stores import Stores
+from mcn.data.stores import Stores, fingerprints_of
 from mcn.data.training_batches import Sampling, TrainingBatches
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
 from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mcn.training.checkpoint_clock import CheckpointClock
 from mcn.training.config import Runtime, TrainConfig
-from mcn.training.distributed import any_rank, process_group, rank, world_size
+from mcn.training.distributed import any_rank, device_type, process_group, rank, world_size
 from mcn.training.guard import Guard
 from mcn.training.loader import default_workers, read_ahead
 from mcn.training.model import load_davenet, new_model
@@ -43,13 +42,13 @@ def train(
         FloatingPointError: A loss or gradient is not finite, and the run is not to skip it.
         ValueError: The run's folder holds another run.
     """
-    fingerprints = {str(source): store.fingerprint.digest() for source, store in stores.items()}
+    fingerprints = fingerprints_of(stores)
     if config.audio_weights != "random":
         fingerprints["audio-weights"] = _sha256(Path(config.audio_weights))
     run.check(config, fingerprints)
     if run.final.exists():
         return
-    with process_group(_device_type(runtime)) as device, stop_on_signal() as stop:
+    with process_group(device_type(runtime.device)) as device, stop_on_signal() as stop:
         if rank() == 0:
             run.claim(config, fingerprints)
         reader = ClipReader(stores, config.form)
@@ -68,12 +67,6 @@ def _sha256(weights: Path) -> str:
         raise FileNotFoundError(f"--audio-weights {weights}: there is no such file")
     with weights.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _device_type(runtime: Runtime) -> Literal["cuda", "cpu"]:
-    if runtime.device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return runtime.device
 
 
 class _Loop:
@@ -113,7 +106,7 @@ class _Loop:
         """Train to the end, or until asked to stop; says whether the run is complete."""
         saved = load_checkpoint(self.run.last) if self.run.last.exists() else None
         self._restore_model(saved)
-        self._last_save = time.monotonic()
+        self.clock = CheckpointClock(self.runtime)
         guard = Guard(
             self.run,
             self.runtime.on_nonfinite,
@@ -159,7 +152,7 @@ class _Loop:
                     self.step += 1
                     progress.advance()
                     is_stopping = any_rank(self.stop.is_set, self.device)
-                    if is_stopping or self.step == stage_end or self._is_due():
+                    if is_stopping or self.step == stage_end or self.clock.is_due(self.step):
                         self._save(index, trainer, guard)
                     if is_stopping and self.step < self.num_steps:
                         return False
@@ -185,15 +178,8 @@ class _Loop:
         asked = self.runtime.loader_workers
         return default_workers(self.batches) if asked is None else asked
 
-    def _is_due(self) -> bool:
-        every = self.runtime.checkpoint_every_steps
-        if every is not None and self.step % every == 0:
-            return True
-        minutes = (time.monotonic() - self._last_save) / 60
-        return minutes >= self.runtime.checkpoint_every_minutes
-
     def _save(self, stage: int, trainer: StageTrainer, guard: Guard) -> None:
-        self._last_save = time.monotonic()
+        self.clock.saved()
         if rank() != 0:
             return
         model: dict[str, Tensor] = self.model.state_dict()

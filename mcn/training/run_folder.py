@@ -14,13 +14,14 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from mcn.root import REPOSITORY
 from mcn.training.config import TrainConfig
 from mcn.training.run_paths import RunPaths
-from mcn.training.stage import StepResult
+from mcn.training.stepper import StepResult
+from mcn.training.xdc.config import XdcConfig
 
 
 class RunFolder(RunPaths):
     """The folder of one run, and what it is."""
 
-    def check(self, config: TrainConfig, data: dict[str, str] | None = None) -> None:
+    def check(self, config: TrainConfig | XdcConfig, data: dict[str, str] | None = None) -> None:
         """Make sure that no other run lives in this folder.
 
         Args:
@@ -46,7 +47,7 @@ class RunFolder(RunPaths):
                 "give this one its own --run NAME, or remove that folder"
             )
 
-    def claim(self, config: TrainConfig, data: dict[str, str]) -> None:
+    def claim(self, config: TrainConfig | XdcConfig, data: dict[str, str]) -> None:
         """Write down what this run is, with the commit of the code that began it."""
         if self.config.exists():
             return
@@ -114,7 +115,7 @@ def replace_text(path: Path, text: str) -> None:
     aside.replace(path)
 
 
-def _identity(config: TrainConfig, data: dict[str, str]) -> dict[str, dict[str, Any]]:
+def _identity(config: TrainConfig | XdcConfig, data: dict[str, str]) -> dict[str, dict[str, Any]]:
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     plain = {k: v.name if isinstance(v, Enum) else v for k, v in values.items()}
     return {"train": plain, "data": data}

@@ -1,0 +1,41 @@
+"""Rows in the dimensions of most variance, each brought to unit variance and each row to unit
+length, as DeepCluster has them before k-means.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from mcn.clustering.faiss_engine import import_faiss
+from mcn.clustering.lloyd import finite_rows
+
+LEAST_VARIANCE = 1e-6
+"""Of the most along any axis; an axis of less is rounding errors, and is left out."""
+
+
+@torch.no_grad()
+def whiten(rows: Float[Tensor, "rows dim"], *, dims: int) -> Float[Tensor, "rows whitened"]:
+    """Principal components of unit variance, rows of unit length; at most `dims` of them.
+
+    Rows that are not finite are in no component, and come out as NaN. Components by faiss, on
+    the processor; their signs are as they come.
+
+    Raises:
+        ValueError: No row differs from another, or faiss is not installed.
+    """
+    faiss = import_faiss()
+    finite = finite_rows(rows)
+    known = rows[finite].float().cpu().contiguous()
+    if len(known) < 2 or not (known != known[0]).any():
+        raise ValueError(f"{len(known)} finite rows of which none differs from another")
+    most = min(dims, known.shape[1], len(known) - 1)
+    pca = faiss.PCAMatrix(known.shape[1], most)
+    pca.train(known.numpy())
+    components = torch.from_numpy(pca.apply(known.numpy()))
+    deviations = components.double().std(dim=0)
+    kept = deviations.square() > LEAST_VARIANCE * deviations.square().max()
+    unit = F.normalize(components[:, kept] / deviations[kept].float(), dim=1)
+    whitened = torch.full((len(rows), unit.shape[1]), torch.nan, device=rows.device)
+    whitened[finite] = unit.to(rows.device)
+    return whitened

@@ -1,0 +1,288 @@
+"""Trains XDC: clusters all clips, learns the numbers of the clusters, and again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mcn.data.clip_source import ClipSource
+from mcn.models.xdc import Xdc, XdcDims
+from mcn.progress import Progress
+from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
+from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mcn.training.checkpoint_clock import CheckpointClock
+from mcn.training.config import Runtime
+from mcn.training.distributed import (
+    any_rank,
+    device_type,
+    patient_group,
+    process_group,
+    rank,
+    world_size,
+)
+from mcn.training.guard import Guard
+from mcn.training.loader import read_ahead, workers_for
+from mcn.training.run_folder import MetricsLog, RunFolder
+from mcn.training.statistics import standardise_by
+from mcn.training.stepper import Stepper
+from mcn.training.waiting import WaitingForData
+from mcn.training.xdc.clustering import category_numbers, seed_of
+from mcn.training.xdc.config import XdcConfig
+from mcn.training.xdc.draws import DrawnBatches, Draws
+from mcn.training.xdc.extraction import CLIPS_AT_ONCE, Chunks, Extraction
+from mcn.training.xdc.learner import XdcLearner
+from mcn.training.xdc.numbered import NumberedClips
+from mcn.training.xdc.rounds import PseudoLabels, new_pseudo_labels
+
+MOST_CHUNKS_FOR_STATISTICS = 32
+
+
+def train_xdc(
+    config: XdcConfig,
+    runtime: Runtime,
+    source: ClipSource,
+    run: RunFolder,
+    *,
+    data: dict[str, str],
+    categories: Mapping[str, str],
+    progress_file: Path | None = None,
+) -> None:
+    """Bring the run to its end: `run.final` is there afterwards.
+
+    A run that was killed carries on from its last checkpoint and ends with the same bits, on the
+    same hardware and number of processes.
+
+    Args:
+        config: What is trained.
+        runtime: How.
+        source: All clips.
+        run: Where it lives.
+        data: Fingerprint of what the clips are read from, by name.
+        categories: Of videos, where they are known; clusterings are held against them.
+        progress_file: Where other processes read how far it is.
+
+    Raises:
+        StoppedEarlyError: A signal asked to stop; the state is saved.
+        FloatingPointError: A loss or gradient is not finite, and the run is not to skip it.
+        ValueError: The run's folder holds another run, or there are too few clips.
+    """
+    run.check(config, data)
+    if run.final.exists():
+        return
+    with process_group(device_type(runtime.device)) as device, stop_on_signal() as stop:
+        if config.batch_size < world_size():
+            raise ValueError(
+                f"--batch-size {config.batch_size} leaves some of {world_size()} processes "
+                "without a clip: give a larger one, or fewer GPUs"
+            )
+        if rank() == 0:
+            run.claim(config, data)
+        loop = _Loop(config, runtime, source, run, device, stop, categories)
+        is_complete = loop.carry_on(progress_file)
+    if not is_complete:
+        raise StoppedEarlyError(
+            f"{run.path.name}: asked to stop, saved at step {loop.step} of {loop.num_steps}; "
+            "the same command carries on"
+        )
+
+
+class _Loop:
+    """A run under way: where it stands, and when to save."""
+
+    def __init__(
+        self,
+        config: XdcConfig,
+        runtime: Runtime,
+        source: ClipSource,
+        run: RunFolder,
+        device: torch.device,
+        stop: StopRequest,
+        categories: Mapping[str, str],
+    ) -> None:
+        self.config = config
+        self.source = source
+        self.run = run
+        self.runtime = runtime
+        self.device = device
+        self.stop = stop
+        self.categories = category_numbers(source.places.video_ids, categories)
+        self.steps_per_epoch = -(-len(source.places) // config.batch_size)
+        self.steps_per_round = config.epochs_per_round * self.steps_per_epoch
+        self.num_steps = config.rounds * self.steps_per_round
+        self.step = 0
+        self.found: PseudoLabels | None = None
+        self.clock = CheckpointClock(runtime)
+        self.group = patient_group()
+
+    def carry_on(self, progress_file: Path | None) -> bool:
+        """Train to the end, or until asked to stop; says whether the run is complete."""
+        saved = load_checkpoint(self.run.last) if self.run.last.exists() else None
+        self._restore(saved)
+        self.guard = Guard(
+            self.run,
+            self.runtime.on_nonfinite,
+            self.device,
+            first_step=self.step,
+            num_steps=self.num_steps,
+            skipped_in_a_row=0 if saved is None else saved.meta["skipped_in_a_row"],
+        )
+        with (
+            MetricsLog(self.run, first_step=self.step, is_writer=rank() == 0) as log,
+            Progress(
+                f"train {self.run.path.name}",
+                total=self.num_steps,
+                unit="steps",
+                is_shown=rank() == 0,
+                file=progress_file if rank() == 0 else None,
+            ) as progress,
+        ):
+            progress.skip(self.step)
+            while self.step < self.num_steps:
+                round_number = self.step // self.steps_per_round
+                if not self._has_labels(round_number, progress):
+                    return False
+                if not self._train_round(round_number, log, progress):
+                    return False
+        if rank() == 0:
+            self.run.last.replace(self.run.final)
+        return True
+
+    def _has_labels(self, round_number: int, progress: Progress) -> bool:
+        """Cluster, unless that is done; says whether the round can be trained."""
+        if self.found is not None and self.found.round_number == round_number:
+            return True
+        if self.found is None:
+            self._save()  # random weights, of which the first features are
+        found = new_pseudo_labels(
+            self.config,
+            self.model,
+            self._extraction(),
+            round_number,
+            last=self.found,
+            categories=self.categories,
+            go_on=lambda done, total: self._goes_on(f"features {done}/{total}", progress),
+        )
+        if found is None:
+            return False
+        self.found = found
+        for parameter in self.model.renew_heads(seed_of(self.config, round_number)):
+            self.stepper.optimizer.state.pop(parameter, None)
+        self._save()
+        return True
+
+    def _goes_on(self, note: str, progress: Progress) -> bool:
+        progress.note = note
+        progress.advance(0)
+        return not any_rank(self.stop.is_set, self.device)
+
+    def _train_round(self, round_number: int, log: MetricsLog, progress: Progress) -> bool:
+        """From where it stands to the end of the round, unless asked to stop before."""
+        assert self.found is not None
+        begin = round_number * self.steps_per_round
+        draws = Draws(
+            self.config.terms,
+            self.found.labels,
+            seed=self.config.seed,
+            round_number=round_number,
+            batch_size=self.config.batch_size,
+        )
+        self.learner.learn_from(self.found.labels, draws)
+        batches = DrawnBatches(self.source, draws, rank=rank(), world_size=world_size())
+        steps = range(self.step, begin + self.steps_per_round)
+        waiting = WaitingForData(progress)
+        if self.step == begin:
+            self.guard.note_kept_out(self.found.kept_out, step=begin, stage=0)
+        with read_ahead(
+            batches,
+            steps,
+            workers=self._workers(-(-self.config.batch_size // world_size())),
+            device=self.device,
+        ) as read:
+            for step in steps:
+                health = self.found.health if step == begin else {}
+                self.learner.health = {"round": float(round_number + 1), **health}
+                with waiting:
+                    batch = next(read).to(self.device)
+                result = self.stepper.take(batch, self.config.lr)
+                self.guard.look(batch, result, step=step, stage=0)
+                log.write(step, 0, step // self.steps_per_epoch, result)
+                log.write_waiting(step, waiting.share)
+                self.step += 1
+                progress.advance()
+                is_stopping = any_rank(self.stop.is_set, self.device)
+                if is_stopping or self.step == steps.stop or self.clock.is_due(self.step):
+                    self._save()
+                if is_stopping and self.step < self.num_steps:
+                    return False
+        return True
+
+    def _restore(self, saved: Checkpoint | None) -> None:
+        config, dims = self.config, self.source.dims
+        torch.manual_seed(config.seed)
+        sizes = XdcDims(
+            video=dims["video"],
+            audio=dims["audio"],
+            clusters=config.clusters,
+            hidden=config.hidden_dim,
+            out=config.out_dim,
+        )
+        self.model = Xdc(sizes, method=config.method).to(self.device)
+        if saved is None:
+            chunks = Chunks(self.source)
+            every = -(-len(chunks) // MOST_CHUNKS_FOR_STATISTICS)
+            mine = range(0, len(chunks), every)[rank() :: world_size()]
+            standardise_by(self.model.standardizers(), (chunks[chunk] for chunk in mine))
+        else:
+            self.model.load_state_dict(saved.part("model"))
+            torch.set_rng_state(saved.tensors["random_state"])
+            self.step = saved.meta["step"]
+            self.found = PseudoLabels.of(saved, config)
+        self.learner = XdcLearner(self.model, self.device)
+        self.stepper = Stepper(
+            self.model,
+            self.learner,
+            torch.optim.AdamW(
+                self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+            ),
+            precision=config.precision,
+            any_batch=NumberedClips.of(self.source.read([0]), [0]),
+        )
+        if saved is not None:
+            self.stepper.load_state(saved)
+
+    def _extraction(self) -> Extraction:
+        return Extraction(
+            source=self.source,
+            device=self.device,
+            precision=self.config.precision,
+            workers=self._workers(CLIPS_AT_ONCE),
+            group=self.group,
+        )
+
+    def _workers(self, clips_at_once: int) -> int:
+        asked = self.runtime.loader_workers
+        if asked is not None:
+            return asked
+        return workers_for(clips_at_once * self.source.read([0]).num_bytes)
+
+    def _save(self) -> None:
+        self.clock.saved()
+        if rank() != 0:
+            return
+        found = self.found
+        model: dict[str, Tensor] = self.model.state_dict()
+        tensors = {
+            **{f"model.{name}": value for name, value in model.items()},
+            **self.stepper.state(),
+            **({} if found is None else found.tensors()),
+            "random_state": torch.get_rng_state(),
+        }
+        meta = {
+            "step": self.step,
+            "stage": 0,
+            "skipped_in_a_row": self.guard.skipped_in_a_row,
+            **({} if found is None else found.meta()),
+            **self.model.described,
+        }
+        save_checkpoint(self.run.last, Checkpoint(tensors, meta))
