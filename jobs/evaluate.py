@@ -9,12 +9,11 @@ from typing import Literal
 
 import tyro
 import yaml
-from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
 from extractors.corpus import resized_videos
-from extractors.frame import frame_jpeg
 from jobs.command import run_command
+from jobs.evaluation_report import report
 from jobs.probe_runs import probe_runs, written_probes
 from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
 from mcn.data.probe_folder import has_labels
@@ -30,24 +29,10 @@ from mcn.evaluation.evaluate import (
 from mcn.evaluation.localize import StepBenchmark
 from mcn.evaluation.results import MissingAudio, RunResults, read_results
 from mcn.evaluation.step_benchmarks import read_step_videos
-from mcn.probes.results import ProbeResults
 from mcn.probes.settings import ProbeSettings
 from mcn.progress import Progress
-from mcn.report.content import ReportContent, Run
-from mcn.report.page import write_report
-from mcn.report.probe_terminal import probe_differences_text_table, probe_text_tables
-from mcn.report.sources import provenance, skipped_videos
-from mcn.report.terminal import differences_text_table, steps_text_tables, text_table
 from mcn.root import Root
-from mcn.training.run_folder import RunFolder, read_metrics, replace_text
-
-ABOUT = (
-    "Two modalities are trained together, then frozen, and the third is added: AV_T begins with "
-    "audio and video, AT_V with audio and text, VT_A with video and text; AVT trains all three at "
-    "once. Rows that name no model are MCN's; mmv-fac, mmv-shared and mmv-disjoint are MMV with "
-    "its arrangements of spaces. Each sentence of a benchmark is held against all its clips, none "
-    "of which was seen in training."
-)
+from mcn.training.run_folder import RunFolder, replace_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,37 +67,29 @@ def main(arguments: Arguments) -> None:
     if not names and not arguments.published:
         names = tuple(sorted(path.name for path in root.runs.glob("*") if path.is_dir()))
     runs = [RunFolder(root.runs / name) for name in names]
-    trained = [run for run in runs if run.final.exists()]
+    complete = [run for run in runs if run.final.exists()]
     if arguments.runs:
         for run in runs:
-            if run not in trained:
+            if run not in complete:
                 print(f"{run.path.name} is not trained yet, and left out")
-    stores = open_stores(root.store, arguments.features)
-    digests = {str(source): store.fingerprint.digest() for source, store in stores.items()}
-    trained = [run for run in trained if _fits(run, digests)]
-    if not trained and not arguments.published:
+    folder = arguments.report or root.path / "report"
+    if not complete and not arguments.published:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
     if arguments.task == "probe":
         if arguments.published:
             raise ValueError("--published is for --task retrieval: runs alone are probed")
-        probed = probe_runs(root, arguments.features, trained, arguments.probe)
-        results = [_known_results(run) or nothing_evaluated(run) for run in trained]
-    else:
-        results = _evaluate(arguments, root, trained)
-        probed = written_probes(root, trained)
-    pages = _write_report(arguments, root, trained, results, probed)
-    tables = [
-        text_table(results) if any(result.benchmarks for result in results) else None,
-        *steps_text_tables(results),
-        differences_text_table(results),
-        *probe_text_tables(probed),
-        probe_differences_text_table(probed),
-    ]
-    for table in tables:
-        if table is not None:
-            Console().print(table)
-    for page in pages:
-        print(page)
+        probed = probe_runs(root, arguments.features, complete, arguments.probe)
+        known = [_known_results(run) or nothing_evaluated(run) for run in complete]
+        report(root, arguments.features, complete, known, probed, folder)
+        return
+    stores = open_stores(root.store, arguments.features)
+    digests = {str(source): store.fingerprint.digest() for source, store in stores.items()}
+    trained = [run for run in complete if _fits(run, digests)]
+    if not trained and not arguments.published:
+        raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
+    results = _evaluate(arguments, root, trained)
+    probed = written_probes(root, complete)
+    report(root, arguments.features, trained, results, probed, folder)
 
 
 def _evaluate(arguments: Arguments, root: Root, trained: list[RunFolder]) -> list[RunResults]:
@@ -133,40 +110,6 @@ def _evaluate(arguments: Arguments, root: Root, trained: list[RunFolder]) -> lis
             )
             progress.advance()
     return results
-
-
-def _write_report(
-    arguments: Arguments,
-    root: Root,
-    trained: list[RunFolder],
-    results: list[RunResults],
-    probed: list[ProbeResults],
-) -> list[Path]:
-    """On runs, and on the published checkpoints whose results come after theirs."""
-    metrics = [*(read_metrics(run.metrics) for run in trained), *([] for _ in arguments.published)]
-    content = ReportContent(
-        title="Zero-shot text-to-video retrieval",
-        about=ABOUT,
-        runs=[
-            Run(results=result, metrics=rows) for result, rows in zip(results, metrics, strict=True)
-        ],
-        skipped=skipped_videos(root, arguments.features),
-        provenance={
-            **provenance(root, arguments.features, trained),
-            **{
-                f"published {result.run}": {
-                    "model": result.stage,
-                    "SHA-256": result.checkpoint_sha256,
-                }
-                for result in results[len(trained) :]
-            },
-        },
-        frame=lambda benchmark, video_id, seconds: frame_jpeg(
-            root.benchmark(benchmark).resized / f"{video_id}.mp4", seconds
-        ),
-        probed=probed,
-    )
-    return write_report(content, arguments.report or root.path / "report")
 
 
 def _fits(run: RunFolder, digests: Mapping[str, str]) -> bool:

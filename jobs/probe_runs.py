@@ -1,26 +1,28 @@
 """Probes of trained runs and of features without any: what `evaluate.py --task probe` does."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import yaml
 
 from mcn.data.benchmark_folder import TITLES, benchmark_folders
 from mcn.data.clip_form import DEFAULT_FORM, ClipForm
 from mcn.data.probe_folder import has_labels, read_labels
 from mcn.data.spectrograms import holds_spectrograms
-from mcn.data.stores import Features, Stores, store_folders
+from mcn.data.stores import SOURCES, Features, Stores, fingerprints_of, open_stores
 from mcn.evaluation.evaluate import nothing_evaluated
-from mcn.evaluation.zero_shot import MOST_SPECTROGRAM_FRAMES, load_model
+from mcn.evaluation.zero_shot import MOST_SPECTROGRAM_FRAMES
 from mcn.modality import Modality
+from mcn.models.trained import described_model
 from mcn.probes.footing import FeaturesAlone, ModelRows, check_widths
 from mcn.probes.known import known_probes
 from mcn.probes.labelled_clips import LabelledClips, stored_clips
 from mcn.probes.probe import ProbeBenchmark, Subject, probe
 from mcn.probes.results import ProbeResults
-from mcn.probes.settings import WAYS, ProbeSettings
+from mcn.probes.settings import INPUTS, WAYS, ProbeSettings
 from mcn.report.probes import WITHOUT_MODEL
 from mcn.root import Root
-from mcn.store.reader import FeatureStore
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
 
@@ -48,7 +50,18 @@ def probe_runs(
             f"{root.benchmarks} has no benchmark of classes: put UCF101, HMDB51 or ESC-50 there, "
             "each in a folder with its annotation"
         )
-    probed = [probe(_of_run(run, features, settings), benchmarks, settings) for run in runs]
+    probed = []
+    for run in runs:
+        others = _other_features(run, benchmarks, features, settings)
+        if not others:
+            probed.append(probe(_of_run(run, features, settings), benchmarks, settings))
+        elif (known := known_probes(run.path / PROBES, _nothing_of(run))).benchmarks:
+            probed.append(known)
+        else:
+            print(
+                f"{run.path.name} was trained on other features ({', '.join(others)}) and is left "
+                f"out: --runs {run.path.name} and its own --video, --video-3d and --audio probe it"
+            )
     alone = [
         probe(_of_features(benchmark.folder, features, settings), {key: benchmark}, settings)
         for key, benchmark in benchmarks.items()
@@ -66,8 +79,30 @@ def written_probes(root: Root, runs: Sequence[RunFolder]) -> list[ProbeResults]:
     return [results for results in found if results.benchmarks]
 
 
+def _other_features(
+    run: RunFolder,
+    benchmarks: Mapping[str, ProbeBenchmark],
+    features: Features,
+    settings: ProbeSettings,
+) -> list[str]:
+    """The sources of which a benchmark's features are not made as those of training were."""
+    data: dict[str, str] = yaml.safe_load(run.config.read_text())["data"]
+    wanted = [
+        (benchmark.folder, INPUTS[looks_at])
+        for benchmark in benchmarks.values()
+        for looks_at in settings.inputs(benchmark.labelled.modalities)
+    ]
+    differing = set()
+    for folder, modalities in wanted:
+        found = fingerprints_of(_stores(folder, features, modalities))
+        trained_on = {s: d for s, d in data.items() if s.removesuffix("-3d") in modalities}
+        differing |= {s for s in found | trained_on if found.get(s) != trained_on.get(s)}
+    return sorted(differing)
+
+
 def _of_run(run: RunFolder, features: Features, settings: ProbeSettings) -> Subject:
-    model = load_model(load_checkpoint(run.final))
+    checkpoint = load_checkpoint(run.final)
+    model = described_model(checkpoint.meta, checkpoint.part("model")).eval()
 
     def clips(benchmark: ProbeBenchmark, modalities: tuple[Modality, ...]) -> LabelledClips:
         stores = _stores(benchmark.folder, features, modalities)
@@ -102,12 +137,8 @@ def _of_features(folder: Path, features: Features, settings: ProbeSettings) -> S
 
 def _stores(folder: Path, features: Features, modalities: tuple[Modality, ...]) -> Stores:
     """Those of these modalities alone: there need be no others."""
-    paths = store_folders(Root(folder).store, features)
-    return {
-        source: FeatureStore(path)
-        for source, path in paths.items()
-        if source.removesuffix("-3d") in modalities
-    }
+    wanted = [source for source in SOURCES if source.removesuffix("-3d") in modalities]
+    return open_stores(Root(folder).store, features, sources=wanted)
 
 
 def _nothing_of(run: RunFolder) -> ProbeResults:

@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from mcn.data.stores import open_stores
+from mcn.evaluation.directions import spaces_of_directions
 from mcn.evaluation.retrieval import retrieval_metrics
-from mcn.evaluation.zero_shot import comparable, embed_benchmark, load_model, sound_space
+from mcn.evaluation.zero_shot import embed_benchmark, load_model
 from mcn.modality import MMV_SPACES, MmvSpace
 from mcn.objectives import Stage
 from mcn.training.checkpoint import load_checkpoint
@@ -83,10 +84,14 @@ def recalls(root: Path, space: MmvSpace, seed: int) -> dict[str, float]:
     train(config, Runtime(), open_stores(root / "store", FEATURES), run)
     model = load_model(load_checkpoint(run.final))
     stores = open_stores(root / "heldout", FEATURES)
-    texts = embed_benchmark(model, stores, max_words=3)
-    sounds = embed_benchmark(model, stores, max_words=3, space=sound_space(model))
-    scores = {way: texts.similarity(way) for way in comparable(model) if way != "t2va"}
-    scores["v2a"] = sounds.compared("video", ("audio",))
+    embedded = {
+        space: embed_benchmark(model, stores, max_words=3, space=space) for space in model.spaces
+    }
+    scores = {
+        way: embedded[space].similarity(way)
+        for way, space in spaces_of_directions(model.spaces).items()
+        if way in ("t2v", "t2a", "v2a")
+    }
     return {
         f"{way} {metric:4}": retrieval_metrics(score)[metric]
         for way, score in scores.items()

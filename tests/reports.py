@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from mcn.evaluation.directions import DIRECTIONS
 from mcn.evaluation.results import (
     BenchmarkResults,
     Example,
@@ -37,14 +38,18 @@ def benchmark(ranks: Sequence[int], *, title: str = "YouCook2", text: str = "") 
         rank=0,
         found=tuple(found),
     )
-    part = QueryRanks(ranks=tuple(ranks), num_missing=0)
+    part = QueryRanks(ranks=tuple(ranks), num_missing=0, num_unasked=0, space="joint")
     return BenchmarkResults(
         title=title,
         num_queries=len(ranks),
         num_left_out=0,
-        queries={"t2va": part, "t2v": part, "t2a": dataclasses.replace(part, num_missing=7)},
+        queries={
+            **dict.fromkeys(DIRECTIONS, part),
+            "t2a": dataclasses.replace(part, num_missing=7),
+        },
         video_ids=tuple(f"video{clip // 4}" for clip in range(len(ranks))),
         examples=(example,),
+        examples_direction="t2va",
     )
 
 

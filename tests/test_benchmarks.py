@@ -1,5 +1,10 @@
+import time
+
+import pytest
+
 from tests.benchmarks.peers import Peers
 from tests.benchmarks.result import durations
+from tests.benchmarks.stopwatch import Stopwatch
 from tests.benchmarks.timing import Ratio, Timing, ratio, take_turns
 
 
@@ -30,3 +35,23 @@ def test_a_peer_that_is_missing_is_named_with_the_way_to_have_it() -> None:
     assert peers.module("no_such_peer", way_out="pip install no-such-peer") is None
     (line,) = peers.left_out
     assert "no_such_peer" in line and "pip install no-such-peer" in line
+
+
+class Sleeper:
+    def outer(self) -> str:
+        time.sleep(0.03)
+        self.inner()
+        time.sleep(0.03)
+        return "awake"
+
+    def inner(self) -> None:
+        time.sleep(0.1)
+
+
+def test_a_part_inside_another_one_counts_for_itself_alone() -> None:
+    watch, plain = Stopwatch(), Sleeper.outer
+    with watch.watching({"outer": [(Sleeper, "outer")], "inner": [(Sleeper, "inner")]}):
+        assert Sleeper().outer() == "awake"
+    assert Sleeper.outer is plain
+    assert watch.reset() == pytest.approx({"outer": 0.06, "inner": 0.1}, rel=0.5)
+    assert watch.reset() == {}

@@ -10,6 +10,7 @@ import pytest
 
 from jobs import evaluate
 from mcn.data.stores import open_stores
+from mcn.evaluation.directions import DIRECTIONS
 from mcn.evaluation.results import RunResults, read_results
 from mcn.evaluation.step_videos import IN_ORDER
 from mcn.modality import MmvSpace
@@ -70,8 +71,14 @@ def test_nothing_is_measured_where_the_spaces_compare_nothing(results: list[RunR
     assert set(fac) == {"t2va", "t2v", "t2a", "chance"}
     assert set(disjoint) == {"t2v", "chance"}
     fine, apart = (run.benchmarks["youcook2"].queries for run in results)
-    assert set(fine) == {"t2va", "t2v", "t2a", "v2a"}
-    assert set(apart) == {"t2v", "v2a"}
+    assert {key: queries.space for key, queries in fine.items()} == {
+        **dict.fromkeys(DIRECTIONS, "coarse"),
+        **dict.fromkeys(("v2a", "a2v"), "fine"),
+    }
+    assert {key: queries.space for key, queries in apart.items()} == {
+        **dict.fromkeys(("t2v", "v2t"), "video-text"),
+        **dict.fromkeys(("v2a", "a2v"), "video-audio"),
+    }
     for differences in (retrieval_differences, localization_differences):
         assert differences(results, "t2va").rows == ()
         assert len(differences(results, "t2v").rows) == 1
@@ -89,3 +96,12 @@ def test_the_report_has_words_and_no_number_there(root: Path, printed: str) -> N
             assert (cells == {"-"}) == ("in no space with text" in row), row
     page = (root / "report" / "report.html").read_text()
     assert "audio alone: in no space with text" in page
+    for text in (report, page):
+        assert "mmv-disjoint: t2v and v2t in the space video-text; v2a and a2v in the" in text
+        assert "mmv-disjoint-AVT-seed0 on YouCook2, by video alone" in text
+        assert "mmv-fac-AVT-seed0 on YouCook2, by video + audio" in text
+    others = report.partition("## Other directions")[2].partition("\n## ")[0].splitlines()
+    apart = [row for row in others if row.startswith("| mmv-disjoint AVT |")]
+    assert ["in no space with text" in row for row in apart] == [True, False, True, False, False]
+    (difference,) = [row for row in others if row.startswith("| YouCook2 | mmv-disjoint AVT |")]
+    assert [cell == "-" for cell in difference.strip("| ").split(" | ")[3:]] == [1, 0, 1, 0, 0]

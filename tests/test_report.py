@@ -119,6 +119,25 @@ def test_clips_without_input_are_told(tmp_path: Path) -> None:
         assert "YouCook2, audio alone: 7 of 100 clips lack what is compared with" in text
 
 
+def test_what_is_asked_with_and_missing_is_told_once_for_all_directions(tmp_path: Path) -> None:
+    run = results()
+    part = run.benchmarks["youcook2"]
+    queries = {
+        key: dataclasses.replace(of_direction, num_unasked=5)
+        if key in ("v2t", "v2a")
+        else of_direction
+        for key, of_direction in part.queries.items()
+    }
+    part = dataclasses.replace(part, queries=queries)
+    run = dataclasses.replace(run, benchmarks={"youcook2": part})
+    expected = (
+        "YouCook2, sentences, by video (v2t); audio, by video (v2a): 5 of 100 clips lack what is "
+        "asked with, or no word of it is known, and find nothing."
+    )
+    for text in written(content(run), tmp_path):
+        assert text.count("what is asked with") == 1 and expected in text
+
+
 def test_a_report_without_any_training_recorded_is_written(tmp_path: Path) -> None:
     assert "No run has recorded a step." in written(content(results()), tmp_path)[1]
 

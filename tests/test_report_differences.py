@@ -9,7 +9,11 @@ from rich.console import Console
 
 from mcn.evaluation.localization_results import CHANCE, LocalizationResults
 from mcn.evaluation.results import RunResults
-from mcn.report.differences import localization_differences, retrieval_differences
+from mcn.report.differences import (
+    direction_differences,
+    localization_differences,
+    retrieval_differences,
+)
 from mcn.report.localization import POOLED_RECALL, RECALL, localization_tables
 from mcn.report.page import write_report
 from mcn.report.terminal import differences_text_table, steps_text_tables
@@ -130,6 +134,32 @@ def test_the_terminal_shows_steps_and_differences_whole(width: int) -> None:
     for expected in ("steps in CrossTask", "75.0", "told apart", "MSR-VTT", "R@10 +90.0"):
         assert expected in text
     assert differences_text_table([results()]) is None
+
+
+def test_remarks_tell_what_any_run_missed_and_not_the_first_alone() -> None:
+    first, second = with_steps(results(stage="AVT"), FEW), with_steps(results(), MANY)
+    part = first.localization["crosstask"]
+    apart = dataclasses.replace(part, num_missing={"t2v": 0}, num_without_features=0)
+    runs = [dataclasses.replace(first, localization={"crosstask": apart}), second, second]
+    (table,) = localization_tables(runs, ["t2va", "t2v", "t2a"])
+    assert table.remarks == (
+        "CrossTask: 3 annotated videos lack features, and are left out.",
+        "CrossTask, audio alone: 2 of 24 videos lack what is compared with, and none of their "
+        "steps counts as found.",
+    )
+
+
+def test_orders_are_compared_in_every_direction_that_both_allow() -> None:
+    apart = results(BY_CHANCE, stage="AVT")
+    part = apart.benchmarks["youcook2"]
+    queries = {key: part.queries[key] for key in ("v2t", "v2a")}
+    part = dataclasses.replace(part, queries=queries)
+    apart = dataclasses.replace(apart, benchmarks={"youcook2": part})
+    (row,) = direction_differences([results(), apart], ["va2t", "v2t", "v2a"])
+    assert (row.benchmark, row.first, row.second) == ("YouCook2", "AV_T", "AVT")
+    assert set(row.cells) == {"v2t", "v2a"}
+    whole = retrieval_differences([results(), apart], "v2t").rows[0].cells["R@10"]
+    assert row.cells["v2t"] == whole
 
 
 def test_runs_evaluated_on_different_videos_make_no_table() -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from mcn.evaluation.results import read_results
 from mcn.report.measure import build_table
-from mcn.report.terminal import text_table
+from mcn.report.terminal import directions_text_table, text_table
 from mcn.report.verdicts import findings
 from tests.reports import BY_CHANCE, NUM_CLIPS, PERFECT, benchmark, results
 
@@ -35,6 +35,17 @@ def test_results_with_a_rank_missing_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(json.dumps(values))
     with pytest.raises(ValueError, match="'t2v': 99"):
+        read_results(path)
+
+
+def test_results_that_do_not_say_in_which_space_they_were_compared_are_refused(
+    tmp_path: Path,
+) -> None:
+    values = json.loads(json.dumps(dataclasses.asdict(results())))
+    del values["benchmarks"]["msrvtt"]["queries"]["t2v"]["space"]
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match="'space'"):
         read_results(path)
 
 
@@ -125,12 +136,21 @@ def test_the_users_msrvtt_column_cannot_be_told_from_chance(
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_table_fits_the_terminal_whole(width: int) -> None:
+def test_the_tables_fit_the_terminal_whole(width: int) -> None:
     runs = [results(), results(BY_CHANCE, control="shuffled-captions")]
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(text_table(runs))
+    console.print(directions_text_table(runs))
     text = console.export_text()
     assert max(len(line) for line in text.splitlines()) <= width
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
-    for expected in ("YouCook2", "MSR-VTT", "100.0", "10.0\N{DAGGER}", "50.5", "chance among"):
+    for expected in (
+        "YouCook2",
+        "MSR-VTT",
+        "100.0",
+        "10.0\N{DAGGER}",
+        "50.5",
+        "chance among",
+        "va2t",
+    ):
         assert expected in text

@@ -6,7 +6,10 @@ from mcn.evaluation.retrieval import RECALL_AT, chance
 from mcn.evaluation.statistics import (
     Interval,
     against_chance,
+    draw_groups,
     median_rank_interval,
+    number_groups,
+    quantiles_of,
     recall_interval,
 )
 
@@ -54,6 +57,23 @@ def test_median_rank_interval_of_grouped_queries_is_that_of_drawing_whole_groups
     interval = median_rank_interval(ranks, groups=[str(video) for video in videos])
     assert interval.value == np.median(ranks) + 1
     assert ends(interval) == pytest.approx(np.quantile(medians, [0.025, 0.975]) + 1, abs=0.51)
+
+
+@pytest.mark.parametrize("num_queries", [1, 2, 127, 128, 129, 700])
+def test_median_ranks_of_resamples_are_those_of_the_drawn_queries_side_by_side(
+    num_queries: int,
+) -> None:
+    rng = np.random.default_rng(num_queries)
+    ranks = rng.geometric(0.02, size=num_queries) - 1
+    videos = rng.integers(max(1, num_queries // 3), size=num_queries)
+    interval = median_rank_interval(ranks, groups=[f"{v:03}" for v in videos], resamples=99)
+    group_of_query = number_groups(num_queries, [f"{v:03}" for v in videos])
+    medians = [
+        np.median(np.repeat(ranks, drawn[group_of_query])) + 1
+        for counts in draw_groups(int(group_of_query.max()) + 1, 99, np.random.default_rng(0))
+        for drawn in counts
+    ]
+    assert (interval.low, interval.high) == quantiles_of(np.array(medians))
 
 
 @pytest.mark.parametrize("num_hits", [0, 1, 9, 91, 100])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mcn.data.captions import Captions
 from mcn.data.stores import Stores
+from mcn.evaluation.directions import spaces_of_directions
 from mcn.evaluation.localize import StepBenchmark, localize
 from mcn.evaluation.published import PUBLISHED_WORDS, Evaluated, load_published_space
 from mcn.evaluation.results import (
@@ -24,17 +25,13 @@ from mcn.evaluation.results import (
 )
 from mcn.evaluation.retrieval import ranks
 from mcn.evaluation.zero_shot import (
-    BY_SOUND,
-    DIRECTIONS,
     ClipEmbeddings,
-    comparable,
     embed_clips,
     evaluated_form,
     load_model,
     read_benchmark,
-    sound_space,
-    text_space,
 )
+from mcn.modality import Space
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
 
@@ -115,9 +112,9 @@ def nothing_evaluated(run: RunFolder) -> RunResults:
     return RunResults(
         run=run.path.name,
         model=_model_name(config),
-        stage=config["stage"],
+        stage=config.get("stage", ""),
         seed=config["seed"],
-        control=config["control"],
+        control=config.get("control", "none"),
         checkpoint_sha256=file_sha256(run.final),
         missing_audio="miss",
         benchmarks={},
@@ -177,7 +174,8 @@ def _evaluate(
 def _model_name(config: Mapping[str, Any]) -> str:
     """As `TrainConfig.model_name`; runs of before say nothing of it."""
     model: str = config.get("model", "mcn")
-    return model if model == "mcn" else f"{model}-{config['space']}"
+    kind = {"mmv": "space", "xdc": "method"}.get(model)
+    return model if kind is None else f"{model}-{config[kind]}"
 
 
 def file_sha256(path: Path) -> str:
@@ -189,49 +187,51 @@ def file_sha256(path: Path) -> str:
 def retrieve(
     model: Evaluated, data: BenchmarkData, *, max_words: int, missing_audio: MissingAudio
 ) -> BenchmarkResults:
-    """Ranks of all sentences' own clips, in every way of comparing.
+    """Ranks of all clips' own items, in every direction that the model's spaces allow.
 
     Raises:
         ValueError: Clips without audio are left out, and no clip is left.
     """
     clips = read_benchmark(model, data.stores, max_words=max_words, sentences=data.sentences)
-    own_space, other_space = text_space(model), sound_space(model)
-    form = evaluated_form(model)
-    whole = embed_clips(model, clips, form, space=own_space)
-    heard = (
-        whole if other_space == own_space else embed_clips(model, clips, form, space=other_space)
-    )
-    texts = [text for _, captions in sorted(data.sentences.items()) for text in captions.texts]
-    kept = torch.ones(len(whole.video_ids), dtype=torch.bool)
-    if missing_audio == "leave-out":
-        kept = heard.has["audio"]
+    space_of = spaces_of_directions(model.spaces)
+    whole = {
+        space: embed_clips(model, clips, evaluated_form(model), space=space)
+        for space in dict.fromkeys(space_of.values())
+    }
+    heard = next(found.has["audio"] for found in whole.values() if "audio" in found.has)
+    kept = heard if missing_audio == "leave-out" else torch.ones_like(heard)
     if not kept.any():
-        raise ValueError(f"{data.title}: none of {len(whole.video_ids)} clips has audio")
-    embedded = whole.only(kept)
-    similarity = {direction: embedded.similarity(direction) for direction in comparable(model)}
-    shown = next(iter(similarity))
-    missing = {direction: embedded.num_missing(DIRECTIONS[direction]) for direction in similarity}
-    similarity[BY_SOUND] = heard.only(kept).compared("video", ("audio",))
-    missing[BY_SOUND] = heard.only(kept).num_missing(("audio",))
-    all_ranks = {direction: ranks(scores) for direction, scores in similarity.items()}
+        raise ValueError(f"{data.title}: none of {len(heard)} clips has audio")
+    embedded = {space: found.only(kept) for space, found in whole.items()}
+    queries = {
+        direction: _queries(embedded[space], direction, space)
+        for direction, space in space_of.items()
+    }
+    shown = next(iter(space_of))
+    texts = [text for _, captions in sorted(data.sentences.items()) for text in captions.texts]
+    some = embedded[space_of[shown]]
     return BenchmarkResults(
         title=data.title,
-        num_queries=len(embedded.video_ids),
+        num_queries=len(some.video_ids),
         num_left_out=int((~kept).sum()),
-        queries={
-            direction: QueryRanks(
-                ranks=tuple(all_ranks[direction].tolist()),
-                num_missing=missing[direction],
-            )
-            for direction in similarity
-        },
-        video_ids=tuple(embedded.video_ids),
+        queries=queries,
+        video_ids=tuple(some.video_ids),
         examples=_examples(
             [text for text, is_kept in zip(texts, kept.tolist(), strict=True) if is_kept],
-            embedded,
-            similarity[shown],
-            all_ranks[shown],
+            some,
+            some.similarity(shown),
+            torch.tensor(queries[shown].ranks),
         ),
+        examples_direction=shown,
+    )
+
+
+def _queries(embedded: ClipEmbeddings, direction: str, space: Space) -> QueryRanks:
+    return QueryRanks(
+        ranks=tuple(ranks(embedded.similarity(direction)).tolist()),
+        num_missing=embedded.num_missing(direction),
+        num_unasked=embedded.num_unasked(direction),
+        space=space,
     )
 
 

@@ -13,11 +13,12 @@ from mcn.evaluation.results import MissingAudio
 from mcn.evaluation.seconds import (
     MOST_SPECTROGRAM_FRAMES,
     count_seconds,
+    directions_of_steps,
     embed_lines,
     score_seconds,
 )
 from mcn.evaluation.step_videos import CrossTaskVideo, Measured, MiningYoutubeVideo
-from mcn.evaluation.zero_shot import comparable, evaluated_reader
+from mcn.evaluation.zero_shot import evaluated_reader
 from mcn.modality import Modality
 
 StepVideo = CrossTaskVideo | MiningYoutubeVideo
@@ -71,7 +72,7 @@ def localize(
         text_id: embed_lines(model, reader, text_id, num_lines, max_words=max_words)
         for text_id, num_lines in benchmark.num_lines.items()
     }
-    directions = comparable(model)
+    directions = directions_of_steps(model)
     by_video: list[dict[str, Measured]] = []
     num_present = []
     for video in videos:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mcn.evaluation.localization_results import LocalizationResults, localization_from_json
+from mcn.modality import Space
 
 MissingAudio = Literal["miss", "leave-out"]
 """What becomes of a clip without audio: it is never found by audio, as published, or there is no
@@ -43,11 +44,16 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class QueryRanks:
-    """Rank of every sentence's own clip, in one way of comparing."""
+    """Rank of every clip's own item in one direction: of a sentence, its clip."""
 
     ranks: tuple[int, ...]
     num_missing: int
     """Clips that lack an input that is compared with; they count as never found."""
+    num_unasked: int
+    """Clips that lack an input that is asked with, sentences without a known word included; they
+    find nothing."""
+    space: Space
+    """In which they were compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +65,12 @@ class BenchmarkResults:
     num_left_out: int
     """Clips without audio that were left out: neither asked for nor found."""
     queries: Mapping[str, QueryRanks]
-    """By what sentences are compared with: `t2va` video and audio, `t2v`, `t2a`; without those
-    that the model's spaces do not allow. `v2a` is the picture of each clip compared with the sound
-    of all, without sentences."""
+    """By direction (`directions`), without those that the model's spaces do not allow."""
     video_ids: tuple[str, ...]
     """The video of each clip."""
     examples: tuple[Example, ...]
+    examples_direction: str
+    """In which they were found: the first that the model's spaces allow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +113,7 @@ def read_results(path: Path) -> RunResults:
 
 def _benchmark(values: dict[str, Any]) -> BenchmarkResults:
     queries = {
-        key: QueryRanks(ranks=tuple(part["ranks"]), num_missing=part["num_missing"])
+        key: QueryRanks(**{**part, "ranks": tuple(part["ranks"])})
         for key, part in values["queries"].items()
     }
     lengths = {key: len(part.ranks) for key, part in queries.items()}
@@ -128,4 +134,5 @@ def _benchmark(values: dict[str, Any]) -> BenchmarkResults:
         queries=queries,
         video_ids=tuple(values["video_ids"]),
         examples=examples,
+        examples_direction=values["examples_direction"],
     )

@@ -17,11 +17,10 @@ from jaxtyping import Float
 
 from mcn.data.batches import NO_WORD, Clips, clips_that_lack_all
 from mcn.data.clip_reader import ClipReader
+from mcn.evaluation.directions import BY_SENTENCES, DIRECTIONS, spaces_of_directions
 from mcn.evaluation.published import Evaluated
 from mcn.evaluation.zero_shot import (
-    DIRECTIONS,
     ClipEmbeddings,
-    comparable,
     embed_clips,
     text_space,
     words_of_lines,
@@ -68,6 +67,11 @@ def embed_lines(
     return embed_clips(model, [lines], reader.form, ("text",), space=text_space(model))
 
 
+def directions_of_steps(model: Evaluated) -> tuple[str, ...]:
+    """What steps, which are sentences, can be compared with in the model's spaces."""
+    return tuple(key for key in spaces_of_directions(model.spaces) if key in BY_SENTENCES)
+
+
 def score_seconds(
     model: Evaluated, reader: ClipReader, video_id: str, lines: ClipEmbeddings
 ) -> Mapping[str, Float[np.ndarray, "seconds lines"]]:
@@ -85,7 +89,7 @@ def score_seconds(
         direction: (torch.stack([seconds.embeddings[m] for m in parts]).sum(dim=0) @ texts.T)
         .double()
         .numpy()
-        for direction in comparable(model)
-        for parts in (DIRECTIONS[direction],)
+        for direction in directions_of_steps(model)
+        for parts in (DIRECTIONS[direction].items,)
         if all(seconds.has[m].any() for m in parts)
     }

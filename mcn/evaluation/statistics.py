@@ -26,6 +26,7 @@ FEWEST_GROUPS = 5
 
 RESAMPLES = 10_000
 RESAMPLES_PER_CHUNK = 250
+VALUES_PER_BLOCK = 128
 
 Verdict = Literal["above chance", "not told from chance", "below chance"]
 
@@ -103,16 +104,14 @@ def median_rank_interval(
     order = np.argsort(ranks, kind="stable")
     ascending, group_of_ascending = ranks[order] + 1.0, group_of_query[order]
 
-    def medians(counts: Int[np.ndarray, "resamples groups"]) -> Float[np.ndarray, " resamples"]:
-        up_to = counts[:, group_of_ascending].cumsum(axis=1, dtype=np.int32)
-        total = up_to[:, -1:]
-        below_middle = (up_to <= (total - 1) // 2).sum(axis=1)
-        above_middle = (up_to <= total // 2).sum(axis=1)
-        middle: np.ndarray = (ascending[below_middle] + ascending[above_middle]) / 2
-        return middle
-
     value = float(np.median(ascending))
-    return bootstrap_interval(value, medians, int(group_of_query.max()) + 1, resamples, seed)
+    return bootstrap_interval(
+        value,
+        _drawn_median(ascending, group_of_ascending),
+        int(group_of_query.max()) + 1,
+        resamples,
+        seed,
+    )
 
 
 def against_chance(interval: Interval, chance: float) -> Verdict:
@@ -164,6 +163,41 @@ def draw_groups(
         drawn = rng.integers(num_groups, size=(rows, num_groups), dtype=np.int32)
         cells = drawn + num_groups * np.arange(rows, dtype=np.int32)[:, None]
         yield np.bincount(cells.ravel(), minlength=rows * num_groups).reshape(rows, num_groups)
+
+
+def _drawn_median(
+    ascending: Float[np.ndarray, " queries"], groups: Int[np.ndarray, " queries"]
+) -> Callable[[Int[np.ndarray, "resamples groups"]], Float[np.ndarray, " resamples"]]:
+    """The median of what was drawn, as a function of how often each query's group was.
+
+    Blocks of neighbouring values are counted by one matrix product, and only the block that holds
+    the middle is looked at value by value.
+    """
+    num_groups = int(groups.max()) + 1
+    padding = np.full(-len(groups) % VALUES_PER_BLOCK, num_groups)  # of a group never drawn
+    blocks = np.append(groups, padding).reshape(-1, VALUES_PER_BLOCK)
+    sizes = [np.bincount(block, minlength=num_groups + 1)[:-1] for block in blocks]
+    group_in_block = np.stack(sizes, axis=1).astype(np.float64)
+
+    def median(counts: Int[np.ndarray, "resamples groups"]) -> Float[np.ndarray, " resamples"]:
+        up_to_block = (counts @ group_in_block).cumsum(axis=1)
+        padded = np.pad(counts, ((0, 0), (0, 1)))
+        resample = np.arange(len(counts))
+
+        def at(place: Float[np.ndarray, " resamples"]) -> Float[np.ndarray, " resamples"]:
+            block = (up_to_block <= place[:, None]).sum(axis=1)
+            before = np.where(block > 0, up_to_block[resample, block - 1], 0)
+            up_to = padded[resample[:, None], blocks[block]].cumsum(axis=1) + before[:, None]
+            found: np.ndarray = ascending[
+                block * VALUES_PER_BLOCK + (up_to <= place[:, None]).sum(axis=1)
+            ]
+            return found
+
+        total = up_to_block[:, -1]
+        middle: np.ndarray = (at((total - 1) // 2) + at(total // 2)) / 2
+        return middle
+
+    return median
 
 
 def _worth_in_queries(

@@ -13,6 +13,7 @@ from mcn.data.captions import Captions
 from mcn.data.clip_form import ClipForm
 from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import Stores
+from mcn.evaluation.directions import DIRECTIONS
 from mcn.evaluation.published import Evaluated, PublishedSpace
 from mcn.modality import MODALITIES, Modality, Space
 from mcn.models.trained import Model, described_model
@@ -24,17 +25,6 @@ CLIPS_PER_BATCH = 256
 MOST_SPECTROGRAM_FRAMES = 5120
 """Of a clip that is to be found, which may last longer than those of training: as published for
 YouCook2."""
-
-DIRECTIONS: dict[str, tuple[Modality, ...]] = {
-    "t2va": ("video", "audio"),
-    "t2v": ("video",),
-    "t2a": ("audio",),
-}
-"""What a sentence is compared with, under the field's names."""
-
-
-BY_SOUND = "v2a"
-"""What is seen of a clip, compared with what is heard of all."""
 
 
 @dataclass(frozen=True)
@@ -48,35 +38,34 @@ class ClipEmbeddings:
     has: dict[Modality, Bool[Tensor, " clips"]]
 
     def similarity(self, direction: str) -> Float[Tensor, "clips clips"]:
-        """Rows are sentences, columns clips: the sum of the products with each modality.
+        """Rows are what is asked with, columns what is found: products, summed over modalities.
 
-        A clip that lacks one of the modalities can never be found (minus infinity), nor stand
-        before another; a sentence without a known word finds nothing (NaN).
-        """
-        return self.compared("text", DIRECTIONS[direction])
-
-    def compared(
-        self, query: Modality, parts: tuple[Modality, ...]
-    ) -> Float[Tensor, "clips clips"]:
-        """The same with one modality of each clip, in the rows, against others.
+        What lacks one of its modalities can never be found (minus infinity), nor stand before
+        another; what lacks one that is asked with, as a sentence without a known word does, finds
+        nothing (NaN).
 
         Raises:
             ValueError: They do not come together in this space.
         """
-        if any(modality not in self.embeddings for modality in (query, *parts)):
+        query, items = DIRECTIONS[direction].query, DIRECTIONS[direction].items
+        if any(modality not in self.embeddings for modality in (*query, *items)):
             raise ValueError(
-                f"{query} cannot be compared with {' and '.join(parts)} in a space of "
-                f"{' and '.join(self.embeddings)}: train --space fac or shared"
+                f"{direction}: {' and '.join(query)} cannot be compared with "
+                f"{' and '.join(items)} in a space of {' and '.join(self.embeddings)}: "
+                "train --space fac or shared"
             )
-        clips = torch.stack([self.embeddings[modality] for modality in parts]).sum(dim=0)
-        scores = self.embeddings[query] @ clips.T
-        scores[:, self._lack(parts)] = -torch.inf
-        scores[~self.has[query]] = torch.nan
+        scores = self._sum(query) @ self._sum(items).T
+        scores[:, self._lack(items)] = -torch.inf
+        scores[self._lack(query)] = torch.nan
         return scores
 
-    def num_missing(self, parts: tuple[Modality, ...]) -> int:
+    def num_missing(self, direction: str) -> int:
         """Clips that cannot be found since they lack a modality compared with."""
-        return int(self._lack(parts).sum())
+        return int(self._lack(DIRECTIONS[direction].items).sum())
+
+    def num_unasked(self, direction: str) -> int:
+        """Clips that find nothing since they lack a modality that is asked with."""
+        return int(self._lack(DIRECTIONS[direction].query).sum())
 
     def only(self, kept: Bool[Tensor, " clips"]) -> "ClipEmbeddings":
         """Some of the clips, as if there were no others."""
@@ -86,6 +75,9 @@ class ClipEmbeddings:
             {modality: rows[kept] for modality, rows in self.embeddings.items()},
             {modality: there[kept] for modality, there in self.has.items()},
         )
+
+    def _sum(self, parts: tuple[Modality, ...]) -> Float[Tensor, "clips dim"]:
+        return torch.stack([self.embeddings[modality] for modality in parts]).sum(dim=0)
 
     def _lack(self, parts: tuple[Modality, ...]) -> Bool[Tensor, " clips"]:
         return ~torch.stack([self.has[modality] for modality in parts]).all(dim=0)
@@ -102,17 +94,6 @@ def load_model(checkpoint: Checkpoint) -> Model:
 def text_space(model: Evaluated) -> Space:
     """The space in which sentences are compared."""
     return next(space for space, together in model.spaces.items() if "text" in together)
-
-
-def sound_space(model: Evaluated) -> Space:
-    """The space in which sound is compared with what is seen; the finer one of two."""
-    return [space for space, together in model.spaces.items() if "audio" in together][-1]
-
-
-def comparable(model: Evaluated) -> tuple[str, ...]:
-    """What sentences can be compared with, of the ways of `DIRECTIONS`."""
-    together = model.spaces[text_space(model)]
-    return tuple(key for key, parts in DIRECTIONS.items() if set(parts) <= set(together))
 
 
 def evaluated_form(model: Evaluated, most_frames: int = MOST_SPECTROGRAM_FRAMES) -> ClipForm:

@@ -2,6 +2,7 @@
 
     MCN     its embedding in the joint space
     MMV     its embedding in the finest space that has the modality
+    XDC     what its encoder gives, which was clustered
 
 Of several modalities the rows stand side by side.
 """
@@ -16,6 +17,7 @@ from mcn.data.batches import ClipBatch
 from mcn.modality import Modality, Space
 from mcn.models.mcn import Mcn
 from mcn.models.trained import Model
+from mcn.models.xdc import Xdc
 
 
 class FeaturesAlone(nn.Module):
@@ -38,7 +40,7 @@ class FeaturesAlone(nn.Module):
 class ModelRows(nn.Module):
     """What a trained model makes of clips."""
 
-    def __init__(self, model: Model, modalities: tuple[Modality, ...]) -> None:
+    def __init__(self, model: Model | Xdc, modalities: tuple[Modality, ...]) -> None:
         super().__init__()
         self.model = model
         self.modalities = modalities
@@ -48,7 +50,7 @@ class ModelRows(nn.Module):
         """What may learn with a probe."""
         parts: list[nn.Module] = []
         for modality in self.modalities:
-            if isinstance(self.model, Mcn):
+            if isinstance(self.model, Mcn | Xdc):
                 parts.append(self.model.encoders[modality])
             else:
                 place = (modality, finest_space(self.model, modality))
@@ -57,11 +59,12 @@ class ModelRows(nn.Module):
         return parts
 
     def forward(self, batch: ClipBatch) -> Float[Tensor, "clips dim"]:
-        parts = [
-            self.model.embed(batch, (modality,), finest_space(self.model, modality))[modality]
-            for modality in self.modalities
-        ]
-        return torch.cat([part.float() for part in parts], dim=1)
+        return torch.cat([self._rows(batch, modality).float() for modality in self.modalities], 1)
+
+    def _rows(self, batch: ClipBatch, modality: Modality) -> Float[Tensor, "clips dim"]:
+        if isinstance(self.model, Xdc):
+            return self.model.features(batch, modality)
+        return self.model.embed(batch, (modality,), finest_space(self.model, modality))[modality]
 
 
 Footing = FeaturesAlone | ModelRows

@@ -62,29 +62,41 @@ class DifferenceTable:
     rows: tuple[DifferenceRow, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class DirectionsRow:
+    """Two orders on one benchmark, by R@10 in every direction that the spaces of both allow."""
+
+    benchmark: str
+    first: str
+    second: str
+    cells: dict[str, Difference]
+
+
 def retrieval_differences(runs: Sequence[RunResults], direction: str) -> DifferenceTable:
     """Every pair of orders on every retrieval benchmark, by recall; judged by R@10."""
     columns = tuple(f"R@{k}" for k in RECALL_AT)
-    titles = {key: part.title for run in runs for key, part in run.benchmarks.items()}
     rows = []
-    for key, title in titles.items():
-        orders = orders_of(
-            [r for r in runs if key in r.benchmarks and direction in r.benchmarks[key].queries]
-        )
-        for first, second in pairs_to_compare(orders):
-            groups = first.seeds[0].benchmarks[key].video_ids
-            cells = {
-                f"R@{k}": Difference(
-                    interval=recall_difference(
-                        _mean_hits(first, key, direction, k),
-                        _mean_hits(second, key, direction, k),
-                        groups=groups,
-                    )
-                )
-                for k in RECALL_AT
-            }
+    for key, title in _titles(runs).items():
+        for first, second in pairs_to_compare(_compared(runs, key, direction)):
+            cells = {f"R@{k}": _difference(first, second, key, direction, k) for k in RECALL_AT}
             rows.append(_row(title, first, second, cells, columns[-1]))
     return DifferenceTable(columns=columns, rows=tuple(rows))
+
+
+def direction_differences(
+    runs: Sequence[RunResults], directions: Sequence[str]
+) -> list[DirectionsRow]:
+    """Every pair of orders on every retrieval benchmark; without pairs that share no direction."""
+    rows: dict[tuple[str, str, str], dict[str, Difference]] = {}
+    for key, title in _titles(runs).items():
+        for direction in directions:
+            for first, second in pairs_to_compare(_compared(runs, key, direction)):
+                cells = rows.setdefault((title, first.label, second.label), {})
+                cells[direction] = _difference(first, second, key, direction, RECALL_AT[-1])
+    return [
+        DirectionsRow(benchmark=title, first=first, second=second, cells=cells)
+        for (title, first, second), cells in rows.items()
+    ]
 
 
 def localization_differences(runs: Sequence[RunResults], direction: str) -> DifferenceTable:
@@ -105,6 +117,31 @@ def localization_differences(runs: Sequence[RunResults], direction: str) -> Diff
             cells = {RECALL: Difference(interval=interval)}
             rows.append(_row(part.title, first, second, cells, RECALL))
     return DifferenceTable(columns=(RECALL,), rows=tuple(rows))
+
+
+def _titles(runs: Sequence[RunResults]) -> dict[str, str]:
+    return {key: part.title for run in runs for key, part in run.benchmarks.items()}
+
+
+def _compared(runs: Sequence[RunResults], benchmark: str, direction: str) -> list[Order]:
+    """Orders whose spaces allow the direction."""
+    return orders_of(
+        [
+            run
+            for run in runs
+            if benchmark in run.benchmarks and direction in run.benchmarks[benchmark].queries
+        ]
+    )
+
+
+def _difference(first: Order, second: Order, benchmark: str, direction: str, k: int) -> Difference:
+    return Difference(
+        interval=recall_difference(
+            _mean_hits(first, benchmark, direction, k),
+            _mean_hits(second, benchmark, direction, k),
+            groups=first.seeds[0].benchmarks[benchmark].video_ids,
+        )
+    )
 
 
 def _mean_hits(

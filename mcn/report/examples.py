@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mcn.evaluation.results import Example, FoundClip, RunResults
 from mcn.report.content import FrameLookup
+from mcn.report.directions import named
 from mcn.report.inline import data_uri
 
 CLIPS_SHOWN = 5
@@ -33,6 +34,8 @@ class Gallery:
 
     run: str
     benchmark: str
+    compared_with: str
+    """What the sentences found the clips by."""
     num_queries: int
     searches: list[Search]
 
@@ -58,6 +61,7 @@ def galleries(runs: Sequence[RunResults], frame: FrameLookup) -> list[Gallery]:
         Gallery(
             run=run.run,
             benchmark=part.title,
+            compared_with=named(part.examples_direction),
             num_queries=part.num_queries,
             searches=[
                 _search(part.examples[position], key, frame)

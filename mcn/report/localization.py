@@ -11,8 +11,9 @@ from mcn.evaluation.localization_statistics import mean_of_tasks_interval
 from mcn.evaluation.results import RunResults
 from mcn.evaluation.statistics import Interval, Verdict, against_chance
 from mcn.evaluation.step_videos import IN_ORDER, SECOND_BY_SECOND
+from mcn.report.directions import named
 from mcn.report.orders import Order, orders_of
-from mcn.report.table import DIRECTIONS, MARKS, NOT_COMPARABLE
+from mcn.report.table import MARKS
 
 RECALL = "recall"
 POOLED_RECALL = "recall pooled within tasks"
@@ -143,8 +144,7 @@ def _table(
         rows=tuple(
             LocalizationRow(
                 label=order.label,
-                compared_with=DIRECTIONS.get(direction, direction)
-                + ("" if _allows(order, key, direction) else f": {NOT_COMPARABLE}"),
+                compared_with=named(direction, is_comparable=_allows(order, key, direction)),
                 is_control=order.is_control,
                 num_seeds=len(order.seeds),
                 cells={column: _cell(order, key, column, direction) for column in columns}
@@ -155,7 +155,9 @@ def _table(
             for direction in directions
         ),
         chance={column: f"{100 * _value(part, column, CHANCE):.1f}" for column in columns},
-        remarks=tuple(_remarks(part, directions)),
+        remarks=tuple(
+            _remarks([run.localization[key] for run in runs if key in run.localization], directions)
+        ),
     )
 
 
@@ -180,17 +182,19 @@ def _value(part: LocalizationResults, column: str, key: str) -> float:
     return mean_of_tasks_interval(*fractions(part, column, key), part.tasks, resamples=1).value
 
 
-def _remarks(part: LocalizationResults, directions: Sequence[str]) -> list[str]:
-    remarks = []
-    if part.num_without_features:
-        remarks.append(
-            f"{part.title}: {part.num_without_features} annotated videos lack features, "
-            "and are left out."
-        )
-    return remarks + [
-        f"{part.title}, {DIRECTIONS.get(key, key)}: {part.num_missing[key]} of "
-        f"{len(part.video_ids)} videos lack what is compared with, and none of their steps "
-        "counts as found."
+def _remarks(parts: Sequence[LocalizationResults], directions: Sequence[str]) -> list[str]:
+    """Of all runs: their spaces differ, and with them the ways of comparing that they know."""
+    left_out = [
+        f"{part.title}: {part.num_without_features} annotated videos lack features, "
+        "and are left out."
+        for part in parts
+        if part.num_without_features
+    ]
+    missing = [
+        f"{part.title}, {named(key)}: {part.num_missing[key]} of {len(part.video_ids)} videos lack "
+        "what is compared with, and none of their steps counts as found."
         for key in directions
+        for part in parts
         if part.num_missing.get(key)
     ]
+    return list(dict.fromkeys(left_out + missing))

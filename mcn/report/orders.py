@@ -44,7 +44,7 @@ def place(results: OfRun) -> tuple[bool, bool, str, int, str, str, int]:
 
 def label_of(model: str, stage: str, control: str) -> str:
     """How tables call an order of a model, or one of its controls."""
-    order = stage if model == PLAIN_MODEL else f"{model} {stage}"
+    order = stage if model == PLAIN_MODEL else f"{model} {stage}".strip()
     return order if control == "none" else f"{order}, {control.replace('-', ' ')}"
 
 

@@ -9,18 +9,22 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mcn.evaluation.results import RunResults
 from mcn.evaluation.retrieval import METRICS
 from mcn.evaluation.statistics import RESAMPLES
 from mcn.report.content import ReportContent
 from mcn.report.curves import draw_curves
-from mcn.report.differences import localization_differences, retrieval_differences
+from mcn.report.differences import (
+    direction_differences,
+    localization_differences,
+    retrieval_differences,
+)
+from mcn.report.directions import BY_SENTENCES, OTHERS, space_notes
 from mcn.report.examples import galleries
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
 from mcn.report.orders import place
 from mcn.report.probes import probe_differences, probe_tables
-from mcn.report.table import BY_SOUND, DIRECTIONS, MARKS
+from mcn.report.table import MARKS
 from mcn.report.terms import fall, families
 from mcn.report.verdicts import findings, missing_inputs, summary
 
@@ -68,9 +72,11 @@ def _environment() -> dict[str, Any]:
 
 def _context(content: ReportContent) -> dict[str, Any]:
     runs = sorted(content.runs, key=lambda run: place(run.results))
-    results = [run.results for run in runs]
-    table = build_table(results, [MAIN_DIRECTION])
+    results = [run.results for run in runs if run.results.benchmarks or run.results.localization]
+    by_input = build_table(results, list(BY_SENTENCES))
+    table = by_input.only(MAIN_DIRECTION)
     judged = findings(table)
+    others = build_table(results, list(OTHERS))
     return {
         "title": content.title,
         "about": content.about,
@@ -79,18 +85,24 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "marks": MARKS,
         "resamples": RESAMPLES,
         "table": table,
-        "by_input": build_table(results, list(DIRECTIONS)),
-        "num_inputs": len(DIRECTIONS),
-        "by_sound": build_table([run for run in results if _is_heard(run)], list(BY_SOUND)),
+        "by_input": by_input,
+        "num_inputs": len(BY_SENTENCES),
+        "missing_inputs": missing_inputs(results, list(BY_SENTENCES)),
+        "others": others,
+        "num_others": len(OTHERS),
+        "others_summary": summary(findings(others)),
+        "missing_others": missing_inputs(results, list(OTHERS)),
+        "other_differences": direction_differences(results, list(OTHERS)),
+        "other_directions": list(OTHERS),
+        "space_notes": space_notes(results),
         "findings": judged,
         "summary": summary(judged),
-        "missing_inputs": missing_inputs(results),
         "differences": retrieval_differences(results, MAIN_DIRECTION),
-        "localization": localization_tables(results, list(DIRECTIONS)),
+        "localization": localization_tables(results, list(BY_SENTENCES)),
         "localization_differences": localization_differences(results, MAIN_DIRECTION),
         "probes": probe_tables(content.probed),
         "probe_differences": probe_differences(content.probed),
-        "runs": results,
+        "runs": [run.results for run in runs],
         "curves": draw_curves(runs),
         "falls": {
             name: [fall(run.metrics, name) for run in runs]
@@ -105,11 +117,6 @@ def _context(content: ReportContent) -> dict[str, Any]:
         ),
         "provenance": content.provenance,
     }
-
-
-def _is_heard(run: RunResults) -> bool:
-    """Runs evaluated before say nothing of sound by itself."""
-    return any(key in part.queries for part in run.benchmarks.values() for key in BY_SOUND)
 
 
 def _random_weights(provenance: Mapping[str, Mapping[str, str]]) -> list[str]:

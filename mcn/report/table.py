@@ -1,20 +1,12 @@
 """A table of results: orders of training by benchmarks and metrics, each cell with its interval."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mcn.evaluation.retrieval import METRICS, chance
 from mcn.evaluation.statistics import Interval, Verdict, against_chance
+from mcn.report.directions import named
 from mcn.report.orders import ORDERS, label_of
-
-DIRECTIONS = {"t2va": "video + audio", "t2v": "video alone", "t2a": "audio alone"}
-"""What sentences are compared with."""
-
-BY_SOUND = {"v2a": "the sound of clips, by their picture"}
-"""What is compared without sentences."""
-
-NOT_COMPARABLE = "in no space with text"
-"""Said of a way of comparing that a model's spaces do not allow."""
 
 MARKS: dict[Verdict, str] = {
     "above chance": "",
@@ -118,8 +110,7 @@ class Row:
 
     @property
     def compared_with(self) -> str:
-        compared = {**DIRECTIONS, **BY_SOUND}.get(self.direction, self.direction)
-        return compared if self.is_comparable else f"{compared}: {NOT_COMPARABLE}"
+        return named(self.direction, is_comparable=self.is_comparable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +135,10 @@ class ResultsTable:
 
     benchmarks: tuple[Benchmark, ...]
     rows: tuple[Row, ...]
+
+    def only(self, direction: str) -> "ResultsTable":
+        """The rows of one direction."""
+        return replace(self, rows=tuple(row for row in self.rows if row.direction == direction))
 
     def is_best(self, cell: Cell, benchmark: Benchmark) -> bool:
         """Whether no row is better in this column, controls left aside."""

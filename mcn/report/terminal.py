@@ -6,12 +6,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from mcn.evaluation.directions import DIRECTIONS
 from mcn.evaluation.results import RunResults
 from mcn.evaluation.retrieval import METRICS
 from mcn.report.differences import localization_differences, retrieval_differences
+from mcn.report.directions import space_notes
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
 from mcn.report.table import Cell
+from mcn.report.verdicts import JUDGED_BY
 
 
 def text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table:
@@ -46,6 +49,27 @@ def text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table:
         "\N{DOUBLE DAGGER} worse than chance"
     )
     text.caption = Text("\n".join([marks, *remarks]))
+    return text
+
+
+def directions_text_table(runs: Sequence[RunResults]) -> Table:
+    """R@10 of every order in every direction, without intervals, which the page has."""
+    table = build_table(runs, list(DIRECTIONS))
+    text = Table(title="R@10 % in every direction", box=box.SIMPLE_HEAD, pad_edge=False)
+    text.add_column("")
+    for direction in DIRECTIONS:
+        text.add_column(direction, justify="right")
+    for head in table.benchmarks:
+        text.add_row(Text(head.title, style="bold"))
+        for first in range(0, len(table.rows), len(DIRECTIONS)):
+            of_order = table.rows[first : first + len(DIRECTIONS)]
+            cells = [row.cells[head.key].get(JUDGED_BY) for row in of_order]
+            if any(cells):
+                values = [cell.value + cell.mark if cell else "-" for cell in cells]
+                text.add_row(of_order[0].label, *values)
+        chance = Text(head.chance[JUDGED_BY], style="dim")
+        text.add_row(Text("chance", style="dim"), *(chance for _ in DIRECTIONS), end_section=True)
+    text.caption = "\n".join(space_notes(runs)) or None
     return text
 
 

@@ -1,11 +1,12 @@
 """What the results say in words, as measured, and which of them say nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mcn.evaluation.results import RunResults
+from mcn.evaluation.results import BenchmarkResults, RunResults
 from mcn.evaluation.statistics import Verdict
-from mcn.report.table import BY_SOUND, DIRECTIONS, ResultsTable, Row
+from mcn.report.directions import named
+from mcn.report.table import ResultsTable, Row
 
 JUDGED_BY = "R@10"
 
@@ -60,17 +61,8 @@ def summary(judged: Sequence[Finding]) -> str:
     return f"{text}, and in {sum(controls)} of {len(controls)} results of controls."
 
 
-def missing_inputs(runs: Sequence[RunResults]) -> list[str]:
-    """A sentence for clips left out, and for each way of comparing in which clips are missing."""
-    titles = {**DIRECTIONS, **BY_SOUND}
-    sentences = [
-        f"{part.title}, {titles.get(direction, direction)}: {ranks.num_missing} of "
-        f"{part.num_queries} clips lack what is compared with and count as never found."
-        for run in runs
-        for part in run.benchmarks.values()
-        for direction, ranks in part.queries.items()
-        if ranks.num_missing
-    ]
+def missing_inputs(runs: Sequence[RunResults], directions: Sequence[str]) -> list[str]:
+    """A sentence for clips left out, and for all directions in which as many clips are missing."""
     left_out = [
         f"{part.title}: {part.num_left_out} clips without audio are left out; the others have so "
         "many fewer to be told from, and published numbers cannot be compared."
@@ -78,7 +70,30 @@ def missing_inputs(runs: Sequence[RunResults]) -> list[str]:
         for part in run.benchmarks.values()
         if part.num_left_out
     ]
-    return list(dict.fromkeys(left_out + sentences))
+    found: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        for part in run.benchmarks.values():
+            for direction in directions:
+                for what in _missing(part, direction):
+                    names = found.setdefault((part.title, what), [])
+                    if named(direction) not in names:
+                        names.append(named(direction))
+    sentences = [f"{title}, {'; '.join(names)}: {what}" for (title, what), names in found.items()]
+    return list(dict.fromkeys(left_out)) + sentences
+
+
+def _missing(part: BenchmarkResults, direction: str) -> Iterator[str]:
+    queries = part.queries.get(direction)
+    if queries and queries.num_missing:
+        yield (
+            f"{queries.num_missing} of {part.num_queries} clips lack what is compared with and "
+            "count as never found."
+        )
+    if queries and queries.num_unasked:
+        yield (
+            f"{queries.num_unasked} of {part.num_queries} clips lack what is asked with, or no "
+            "word of it is known, and find nothing."
+        )
 
 
 def _who(row: Row) -> str:

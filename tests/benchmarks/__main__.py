@@ -22,6 +22,7 @@ from tests.benchmarks import (
     ranks,
     resize,
     status,
+    step,
     store_clips,
     store_open,
     training_step,
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[..., list[Result]]] = {
     "ranks": ranks.measure,
     "loader": loader.measure,
     "training_step": training_step.measure,
+    "step": step.measure,
     "resize": resize.measure,
     "extraction": extraction.measure,
     "status": status.measure,
@@ -53,7 +55,7 @@ class Arguments:
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
     """Benchmarks to run; all by default: store_clips, store_open, frames, kmeans, queue, mms,
-    ranks, loader, training_step, resize, extraction, status, census."""
+    ranks, loader, training_step, step, resize, extraction, status, census."""
     quick: bool = False
     """Small sizes, to see that everything runs; the numbers mean little."""
     out: Path | None = None

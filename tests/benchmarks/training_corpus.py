@@ -58,4 +58,5 @@ def sampling(config: TrainConfig) -> Sampling:
         min_clip_seconds=config.min_clip_seconds,
         max_words=config.max_words,
         shuffled_captions=False,
+        candidates=config.candidates,
     )
