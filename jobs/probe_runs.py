@@ -15,7 +15,7 @@ from mcn.evaluation.evaluate import nothing_evaluated
 from mcn.evaluation.zero_shot import MOST_SPECTROGRAM_FRAMES
 from mcn.modality import Modality
 from mcn.models.trained import described_model
-from mcn.probes.footing import FeaturesAlone, ModelRows, check_widths
+from mcn.probes.footing import FeaturesAlone, ModelRows
 from mcn.probes.known import known_probes
 from mcn.probes.labelled_clips import LabelledClips, stored_clips
 from mcn.probes.probe import ProbeBenchmark, Subject, probe
@@ -106,9 +106,7 @@ def _of_run(run: RunFolder, features: Features, settings: ProbeSettings) -> Subj
 
     def clips(benchmark: ProbeBenchmark, modalities: tuple[Modality, ...]) -> LabelledClips:
         stores = _stores(benchmark.folder, features, modalities)
-        found = stored_clips(stores, model.form, benchmark.labelled, modalities, settings)
-        check_widths(model, found.source.dims, modalities)
-        return found
+        return stored_clips(stores, model.form, benchmark.labelled, modalities, settings)
 
     return Subject(
         nothing=_nothing_of(run),

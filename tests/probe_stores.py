@@ -1,5 +1,6 @@
 """Planted features of benchmarks of classes: what is seen and heard of a video tells its class."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ SECONDS = 8
 
 
 def write_planted(
-    folder: Path, *, missing: dict[str, str] | None = None, noise: float = 0.3, seed: int = 11
+    folder: Path, *, missing: Collection[str] = (), noise: float = 0.3, seed: int = 11
 ) -> None:
     """Stores of video and audio for the labelled videos of a folder.
 
@@ -30,7 +31,7 @@ def write_planted(
     for modality, name, rate in kinds:
         rows = {}
         for video_id in ids:
-            if video_id in (missing or {}):
+            if video_id in missing:
                 continue
             latent = latents[labelled.labels[video_id]] + noise * rng.normal(size=4)
             clean = np.tile(latent, (SECONDS * rate, 1)) @ INTO[modality]

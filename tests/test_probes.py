@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,10 @@ def labelled_videos(
     *, num_classes: int = 3, groups_per_class: int = 6, videos_per_group: int = 3
 ) -> LabelledVideos:
     """Of the groups of each class the first third is tested."""
-    labels, groups, train, test = {}, {}, [], []
+    labels: dict[str, int] = {}
+    groups: dict[str, str] = {}
+    train: list[str] = []
+    test: list[str] = []
     for label in range(num_classes):
         for group in range(groups_per_class):
             for video in range(videos_per_group):
@@ -239,7 +243,7 @@ def test_what_is_tested_decides_nothing_that_is_learnt() -> None:
         == (learned[1].classify(sides.train, sides.test)[1])
     )
     of_train = [probe.classify(sides.train, sides.train)[0] for probe in learned]
-    np.testing.assert_array_equal(*of_train)
+    np.testing.assert_array_equal(of_train[0], of_train[1])
 
 
 def test_clips_are_drawn_anew_in_each_epoch_and_only_for_training() -> None:
@@ -339,7 +343,7 @@ def test_intervals_have_a_width_where_all_is_right() -> None:
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:
-    for wrong in (
+    wrongs: tuple[dict[str, Any], ...] = (
         {"ways": "frozen,svm"},
         {"modalities": "text"},
         {"strengths": "1,x"},
@@ -348,9 +352,10 @@ def test_settings_that_mean_nothing_are_refused() -> None:
         {"folds": 1},
         {"validation": 1.0},
         {"clip_seconds": 0.0},
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="--probe"):
-            ProbeSettings(**wrong)  # type: ignore[arg-type]
+            ProbeSettings(**wrong)
 
 
 def test_videos_keep_their_order() -> None:

@@ -7,8 +7,6 @@
 Of several modalities the rows stand side by side.
 """
 
-from collections.abc import Iterable, Mapping
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -73,30 +71,6 @@ Footing = FeaturesAlone | ModelRows
 def finest_space(model: Model, modality: Modality) -> Space:
     """Of those that the model brings the modality into."""
     return [space for space, together in model.spaces.items() if modality in together][-1]
-
-
-def check_widths(
-    model: Model, dims: Mapping[Modality, int], modalities: Iterable[Modality]
-) -> None:
-    """Make sure that features are as wide as those that the model takes.
-
-    Args:
-        model: A trained model.
-        dims: Of the features; of bands, where they are spectrograms.
-        modalities: Those that are looked at.
-
-    Raises:
-        ValueError: They are not.
-    """
-    for modality in modalities:
-        taken, found = getattr(model.dims, modality), dims[modality]
-        is_framed = modality == "audio" and model.form.spectrogram_frames is not None
-        if found != taken and not is_framed:
-            raise ValueError(
-                f"the model takes {taken} numbers of {modality} for a clip, and the benchmark's "
-                f"features have {found}: give the --video, --video-3d and --audio that it was "
-                "trained on"
-            )
 
 
 def _mean_over_frames(batch: ClipBatch) -> Float[Tensor, "clips dim"]:

@@ -123,7 +123,9 @@ def _titles(runs: Sequence[RunResults]) -> dict[str, str]:
     return {key: part.title for run in runs for key, part in run.benchmarks.items()}
 
 
-def _compared(runs: Sequence[RunResults], benchmark: str, direction: str) -> list[Order]:
+def _compared(
+    runs: Sequence[RunResults], benchmark: str, direction: str
+) -> list[Order[RunResults]]:
     """Orders whose spaces allow the direction."""
     return orders_of(
         [
@@ -134,7 +136,9 @@ def _compared(runs: Sequence[RunResults], benchmark: str, direction: str) -> lis
     )
 
 
-def _difference(first: Order, second: Order, benchmark: str, direction: str, k: int) -> Difference:
+def _difference(
+    first: Order[RunResults], second: Order[RunResults], benchmark: str, direction: str, k: int
+) -> Difference:
     return Difference(
         interval=recall_difference(
             _mean_hits(first, benchmark, direction, k),
