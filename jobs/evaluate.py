@@ -72,9 +72,9 @@ def main(arguments: Arguments) -> None:
         for run in runs:
             if run not in complete:
                 print(f"{run.path.name} is not trained yet, and left out")
-    folder = arguments.report or root.path / "report"
     if not complete and not arguments.published:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
+    folder = arguments.report or root.path / "report"
     if arguments.task == "probe":
         if arguments.published:
             raise ValueError("--published is for --task retrieval: runs alone are probed")
@@ -82,9 +82,12 @@ def main(arguments: Arguments) -> None:
         known = [_known_results(run) or nothing_evaluated(run) for run in complete]
         report(root, arguments.features, complete, known, probed, folder)
         return
+    comparing = [run for run in complete if _shares_a_space(run)]
+    if not (comparing or arguments.published):
+        return
     stores = open_stores(root.store, arguments.features)
     digests = {str(source): store.fingerprint.digest() for source, store in stores.items()}
-    trained = [run for run in complete if _fits(run, digests)]
+    trained = [run for run in comparing if _fits(run, digests)]
     if not trained and not arguments.published:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
     results = _evaluate(arguments, root, trained)
@@ -110,6 +113,18 @@ def _evaluate(arguments: Arguments, root: Root, trained: list[RunFolder]) -> lis
             )
             progress.advance()
     return results
+
+
+def _shares_a_space(run: RunFolder) -> bool:
+    """Whether its modalities can be compared; says where not."""
+    begun: dict[str, str] = yaml.safe_load(run.config.read_text())["train"]
+    if begun.get("model") != "xdc":
+        return True
+    print(
+        f"{run.path.name} is left out: xdc learns no space that modalities share; "
+        "--task probe judges it"
+    )
+    return False
 
 
 def _fits(run: RunFolder, digests: Mapping[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 `python jobs/study.py --stages AV_T,AT_V,VT_A,AVT --seeds 0,1,2 --gpus 4`
 `python jobs/study.py --models mcn,mmv-fac,mmv-shared,mmv-disjoint --seeds 0,1,2,3,4 --gpus 4`
+`python jobs/study.py --models xdc-sdc,xdc-mdc,xdc-cdc,xdc-xdc --seeds 0,1,2 --gpus 4`
 """
 
 import sys
@@ -33,10 +34,10 @@ class Arguments:
     """
 
     models: str = "mcn"
-    """Models, as mcn,mmv-fac,mmv-shared,mmv-disjoint."""
+    """Models, as mcn,mmv-fac,mmv-shared,mmv-disjoint,xdc-sdc,xdc-mdc,xdc-cdc,xdc-xdc."""
     stages: str = ",".join(stage.name for stage in Stage)
     """Orders of training, as AV_T,AT_V; one in which a model has nothing to learn from in some
-    stage is left out for that model."""
+    stage is left out for that model. Those of xdc are trained once, on video and audio."""
     seeds: str = "0"
     """Seeds, as 0,1,2."""
     name: str = "study"
@@ -63,11 +64,16 @@ def main(arguments: Arguments, train_options: Sequence[str]) -> None:
     runs = _runs(arguments, ["--snapshot", str(snapshot), *train_options], root)
     first = runs[0].arguments
     if first.snapshot == snapshot and not first.target.dry_run:
-        keep_snapshot(snapshot, root.store, first.features)
-    evaluations = [_launch_run(run, root) for run in runs]
+        sources = {source for run in runs for source in train.sources_of(run.arguments.config)}
+        keep_snapshot(snapshot, root.store, first.features, sources=sources)
+    launched = [(run, _launch_run(run, root)) for run in runs]
+    compared = [run for run in runs if _shares_a_space(run)]
+    if not compared:
+        return
+    evaluations = [job for run, job in launched if _shares_a_space(run)]
     _launch_evaluation(
         f"table-{arguments.name}",
-        runs,
+        compared,
         root,
         report=report,
         dependency=_after("afterany", evaluations),
@@ -95,10 +101,9 @@ def _runs(arguments: Arguments, options: Sequence[str], root: Root) -> list[Run]
     if not all(seed.isdecimal() for seed in seeds):
         raise ValueError(f"--seeds {arguments.seeds}: write 0,1,2")
     runs = []
-    for model, stage, seed in product(models, stages, seeds):
-        if not all(terms_of(model, objective) for objective in stage.value):
-            continue
-        of_run = ["--stage", stage.name, "--seed", seed, *_words_for(model)]
+    rows = [(model, order) for model in models for order in _orders_of(model, stages)]
+    for (model, order), seed in product(rows, seeds):
+        of_run = [*order, "--seed", seed, *_words_for(model)]
         words = ["--root", str(root.path), *of_run, *options]
         parsed = train.parse(words)
         folder = RunFolder(root.runs / parsed.config.name)
@@ -111,10 +116,27 @@ def _runs(arguments: Arguments, options: Sequence[str], root: Root) -> list[Run]
     return runs
 
 
+def _orders_of(model: str, stages: Sequence[Stage]) -> list[list[str]]:
+    """The words for each order that a model can be trained in."""
+    if _is_xdc(model):
+        return [[]]
+    return [
+        ["--stage", stage.name]
+        for stage in stages
+        if all(terms_of(model, objective) for objective in stage.value)
+    ]
+
+
+def _is_xdc(model: str) -> bool:
+    return model.startswith("xdc-")
+
+
 def _words_for(model: str) -> list[str]:
-    """`mmv-fac` is a model and its spaces."""
-    name, _, space = model.partition("-")
-    return ["--model", name, "--space", space] if space else []
+    """`mmv-fac` is a model and its spaces, `xdc-sdc` a model and its method."""
+    name, _, kind = model.partition("-")
+    if not kind:
+        return []
+    return ["--model", name, "--method" if _is_xdc(model) else "--space", kind]
 
 
 def _launch_run(run: Run, root: Root) -> str | None:
@@ -128,6 +150,8 @@ def _launch_run(run: Run, root: Root) -> str | None:
             train.shape_of(run.arguments),
             here=lambda: train.main(run.arguments),
         )
+    if not _shares_a_space(run):
+        return trained
     if evaluate.is_evaluated(run.folder):
         print(f"{name}: trained and evaluated already")
         return None
@@ -138,6 +162,11 @@ def _launch_run(run: Run, root: Root) -> str | None:
         report=run.folder.path / "report",
         dependency=_after("afterok", [trained]),
     )
+
+
+def _shares_a_space(run: Run) -> bool:
+    """Whether retrieval can judge it; what XDC learns, `jobs/evaluate.py --task probe` judges."""
+    return not _is_xdc(run.arguments.config.model_name)
 
 
 def _launch_evaluation(

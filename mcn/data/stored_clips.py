@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from mcn.data.batches import ClipBatch, collate
+from mcn.data.batches import ClipBatch, clips_that_lack_all, collate
 from mcn.data.clip_source import Places, cut_evenly
 from mcn.data.media_reader import MediaReader
 from mcn.data.stores import Source, Stores
@@ -24,7 +24,7 @@ class StoredClips:
 
     def read(self, numbers: Sequence[int], *, draw: int | None = None) -> ClipBatch:
         """Clips side by side; neighbours of one video are read together."""
-        parts = []
+        parts = [clips_that_lack_all(0, self.dims, max_words=0, form=self.reader.form)]
         for video_id, group in groupby(numbers, key=self.places.video_ids.__getitem__):
             start, end = self.places.seconds[list(group)].T
             parts.append(self.reader.read(video_id, start, end))

@@ -32,6 +32,10 @@ class RunPaths:
         """Batches of steps that were not finite."""
         return self.path / "nonfinite"
 
+    def features_of_round(self, round_number: int) -> Path:
+        """Finished parts of what a round of XDC clusters, while that is computed."""
+        return self.path / "features" / f"round{round_number:03d}"
+
     @property
     def last(self) -> Path:
         """The newest state of a run under way; gone once the run is complete."""

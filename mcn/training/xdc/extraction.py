@@ -18,12 +18,10 @@ from mcn.models.xdc import TRAINED, Xdc
 from mcn.training.distributed import bring_to_first, gather_lines, rank, world_size
 from mcn.training.loader import read_ahead
 from mcn.training.stepper import Precision
+from mcn.training.xdc.kept_features import ChunkFeatures, KeptFeatures, KeptOut
 
 CLIPS_AT_ONCE = 256
 """Whatever the number of ranks, so that products have the same shapes and sums the same bits."""
-
-KeptOut = dict[Modality, dict[str, int]]
-"""Videos with clips whose features were not finite, and how many clips."""
 
 
 class Chunks(Dataset[ClipBatch]):
@@ -54,6 +52,7 @@ class Extraction:
     """How the features of the whole set are computed."""
 
     source: ClipSource
+    kept: KeptFeatures
     device: torch.device
     precision: Precision
     workers: int
@@ -67,47 +66,60 @@ class Extraction:
             model: In training before and afterwards, in evaluation meanwhile.
             go_on: Asked by all ranks between two chunks, with those done and all of them.
         """
-        chunks = Chunks(self.source)
-        mine = range(rank(), len(chunks), world_size())
-        num_turns = -(-len(chunks) // world_size())
-        whole: dict[Modality, list[Tensor]] = {modality: [] for modality in TRAINED}
-        kept_out: dict[Modality, Counter[str]] = {modality: Counter() for modality in TRAINED}
         model.eval()
         try:
-            with read_ahead(chunks, mine, workers=self.workers, device=self.device) as batches:
-                for turn in range(num_turns):
-                    if not go_on(turn * world_size(), len(chunks)):
-                        return None
-                    batch = next(batches) if turn < len(mine) else None
-                    for modality in TRAINED:
-                        rows = self._features(model, batch, modality)
-                        whole[modality] += bring_to_first(rows, self.group)
-                        if batch is not None:
-                            kept_out[modality].update(batch.kept_out[modality])
+            return self._extract(model, go_on)
         finally:
             model.train()
-        everywhere: dict[Modality, Counter[str]] = {modality: Counter() for modality in TRAINED}
-        for line in gather_lines([json.dumps(kept_out)], self.device):
-            for modality, videos in json.loads(line).items():
-                everywhere[modality].update(videos)
+
+    def _extract(self, model: Xdc, go_on: Callable[[int, int], bool]) -> WholeSet | None:
+        chunks = Chunks(self.source)
+        mine = range(rank(), len(chunks), world_size())
+        known = self.kept.load(mine)
+        num_rows = len(chunks) * CLIPS_AT_ONCE if rank() == 0 else 0
+        whole = {modality: torch.empty(num_rows, model.dims.out) for modality in TRAINED}
+        kept_out: dict[Modality, Counter[str]] = {modality: Counter() for modality in TRAINED}
+        unknown = [chunk for chunk in mine if chunk not in known]
+        with read_ahead(chunks, unknown, workers=self.workers, device=self.device) as batches:
+            # Of the last turn there may be nothing left for some ranks, which then send nothing.
+            for first in range(0, len(chunks), world_size()):
+                if not go_on(first, len(chunks)):
+                    return None
+                chunk = first + rank()
+                done = known.get(chunk)
+                if done is None and chunk in mine:
+                    done = self._features(model, next(batches))
+                    self.kept.add(chunk, done)
+                for modality in TRAINED:
+                    rows = torch.full((CLIPS_AT_ONCE, model.dims.out), torch.nan)
+                    if done is not None:
+                        rows[: len(done.features[modality])] = done.features[modality]
+                        kept_out[modality].update(done.kept_out[modality])
+                    for sender, received in enumerate(bring_to_first(rows, self.group)):
+                        begin = (first + sender) * CLIPS_AT_ONCE
+                        whole[modality][begin : begin + CLIPS_AT_ONCE] = received[
+                            : max(0, num_rows - begin)
+                        ]
         num_clips = len(self.source.places)
-        return WholeSet(
-            {m: torch.cat(parts)[:num_clips] for m, parts in whole.items() if parts},
-            {m: dict(sorted(videos.items())) for m, videos in everywhere.items() if videos},
-        )
+        features = {modality: rows[:num_clips] for modality, rows in whole.items()}
+        return WholeSet(features, _of_all_ranks(kept_out, self.device))
 
     @torch.no_grad()
-    def _features(
-        self, model: Xdc, batch: ClipBatch | None, modality: Modality
-    ) -> Float[Tensor, "clips out_dim"]:
-        """Of one chunk, filled up with NaN; nothing else where this rank has none left."""
-        filled = torch.full((CLIPS_AT_ONCE, model.dims.out), torch.nan)
-        if batch is None:
-            return filled
-        batch = batch.to(self.device)
+    def _features(self, model: Xdc, batch: ClipBatch) -> ChunkFeatures:
+        there = batch.to(self.device)
         is_half = self.precision == "bf16"
+        features: dict[Modality, Tensor] = {}
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_half):
-            features = model.features(batch, modality).float()
-        has = batch.has[modality][:, None]
-        filled[: len(batch)] = torch.where(has, features, torch.nan).cpu()
-        return filled
+            for modality in TRAINED:
+                rows = model.features(there, modality).float()
+                has = there.has[modality][:, None]
+                features[modality] = torch.where(has, rows, torch.nan).cpu()
+        return ChunkFeatures(features, {m: dict(batch.kept_out[m]) for m in TRAINED})
+
+
+def _of_all_ranks(kept_out: dict[Modality, Counter[str]], device: torch.device) -> KeptOut:
+    everywhere: dict[Modality, Counter[str]] = {modality: Counter() for modality in TRAINED}
+    for line in gather_lines([json.dumps(kept_out)], device):
+        for modality, videos in json.loads(line).items():
+            everywhere[modality].update(videos)
+    return {m: dict(sorted(videos.items())) for m, videos in everywhere.items() if videos}

@@ -31,6 +31,7 @@ from mcn.training.xdc.clustering import category_numbers, seed_of
 from mcn.training.xdc.config import XdcConfig
 from mcn.training.xdc.draws import DrawnBatches, Draws
 from mcn.training.xdc.extraction import CLIPS_AT_ONCE, Chunks, Extraction
+from mcn.training.xdc.kept_features import KeptFeatures
 from mcn.training.xdc.learner import XdcLearner
 from mcn.training.xdc.numbered import NumberedClips
 from mcn.training.xdc.rounds import PseudoLabels, new_pseudo_labels
@@ -75,6 +76,11 @@ def train_xdc(
             raise ValueError(
                 f"--batch-size {config.batch_size} leaves some of {world_size()} processes "
                 "without a clip: give a larger one, or fewer GPUs"
+            )
+        if config.clusters > len(source.places):
+            raise ValueError(
+                f"--clusters {config.clusters}: there are {len(source.places)} clips; give fewer "
+                "clusters, or more clips by a larger --clips-per-video or a smaller --clip-seconds"
             )
         if rank() == 0:
             run.claim(config, data)
@@ -154,10 +160,11 @@ class _Loop:
             return True
         if self.found is None:
             self._save()  # random weights, of which the first features are
+        kept = KeptFeatures(self.run.features_of_round(round_number))
         found = new_pseudo_labels(
             self.config,
             self.model,
-            self._extraction(),
+            self._extraction(kept),
             round_number,
             last=self.found,
             categories=self.categories,
@@ -169,6 +176,8 @@ class _Loop:
         for parameter in self.model.renew_heads(seed_of(self.config, round_number)):
             self.stepper.optimizer.state.pop(parameter, None)
         self._save()
+        if rank() == 0:
+            kept.clear()
         return True
 
     def _goes_on(self, note: str, progress: Progress) -> bool:
@@ -251,9 +260,10 @@ class _Loop:
         if saved is not None:
             self.stepper.load_state(saved)
 
-    def _extraction(self) -> Extraction:
+    def _extraction(self, kept: KeptFeatures) -> Extraction:
         return Extraction(
             source=self.source,
+            kept=kept,
             device=self.device,
             precision=self.config.precision,
             workers=self._workers(CLIPS_AT_ONCE),

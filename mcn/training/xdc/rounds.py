@@ -13,7 +13,8 @@ from mcn.training.checkpoint import Checkpoint
 from mcn.training.distributed import rank, tell_from_first
 from mcn.training.xdc.clustering import Labels, agreement, cluster_all, label_sets
 from mcn.training.xdc.config import XdcConfig
-from mcn.training.xdc.extraction import Extraction, KeptOut
+from mcn.training.xdc.extraction import Extraction
+from mcn.training.xdc.kept_features import KeptOut
 
 
 @dataclass(frozen=True, kw_only=True)
