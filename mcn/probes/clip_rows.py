@@ -1,12 +1,13 @@
 """Where a linear layer takes the rows of its clips from, time after time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mcn.data.clip_source import ClipSource
+from mcn.probes.clip_batches import ClipBatches
 from mcn.probes.footing import Footing
 
 
@@ -18,8 +19,12 @@ class HeldRows(nn.Module):
         self.rows = rows
         self.device = device
 
-    def forward(self, numbers: Sequence[int], draw: int | None) -> Float[Tensor, "some dim"]:
-        return self.rows[torch.tensor(numbers)].to(self.device)
+    def each(
+        self, parts: Sequence[Sequence[int]], draw: int | None
+    ) -> Iterator[Float[Tensor, "some dim"]]:
+        """Those of some clips after those of others."""
+        for numbers in parts:
+            yield self.rows[torch.tensor(numbers)].to(self.device)
 
 
 class MadeRows(nn.Module):
@@ -29,12 +34,28 @@ class MadeRows(nn.Module):
     """
 
     def __init__(
-        self, footing: Footing, source: ClipSource, device: torch.device, *, learns: bool
+        self,
+        footing: Footing,
+        source: ClipSource,
+        device: torch.device,
+        *,
+        learns: bool,
+        is_held: bool = True,
     ) -> None:
+        """Takes what makes the rows.
+
+        Args:
+            footing: What a probe stands on.
+            source: All clips.
+            device: Where rows are made.
+            learns: Whether the encoder does.
+            is_held: Whether clips are in memory, so that none need be read ahead.
+        """
         super().__init__()
         self.footing = footing.to(device).requires_grad_(False)
         self.source = source
         self.device = device
+        self.is_held = is_held
         self.learning = footing.encoder if learns else []
         for part in self.learning:
             part.requires_grad_(True)
@@ -45,6 +66,11 @@ class MadeRows(nn.Module):
             part.train(mode)
         return self
 
-    def forward(self, numbers: Sequence[int], draw: int | None) -> Float[Tensor, "some dim"]:
-        rows: Tensor = self.footing(self.source.read(numbers, draw=draw).to(self.device))
-        return rows
+    def each(
+        self, parts: Sequence[Sequence[int]], draw: int | None
+    ) -> Iterator[Float[Tensor, "some dim"]]:
+        """Those of some clips after those of others."""
+        batches = ClipBatches(self.source, parts, draw)
+        with batches.read(self.device, is_held=self.is_held) as read:
+            for batch in read:
+                yield self.footing(batch.to(self.device))

@@ -28,7 +28,7 @@ class LabelledClips:
     missing: Mapping[str, str]
     """Why videos have no clip."""
     is_fixed: bool
-    """Whether a clip is the same whenever it is read."""
+    """Whether a clip is the same whenever it is read, and held in memory from then on."""
     digest: str
     """Of what they are read from."""
 

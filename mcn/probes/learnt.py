@@ -1,6 +1,6 @@
 """A linear layer that is trained on clips, by AdamW, with or without what makes their rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -10,8 +10,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mcn.models.standardize import Standardize
+from mcn.probes.clip_batches import in_batches
 from mcn.probes.clip_rows import HeldRows, MadeRows
-from mcn.probes.rows import CLIPS_PER_BATCH, RowsOfClips
+from mcn.probes.rows import RowsOfClips
 from mcn.probes.settings import ProbeSettings
 from mcn.probes.sides import Videos
 from mcn.training.schedule import warmup_cosine
@@ -35,9 +36,12 @@ class ClipClassifier(nn.Module):
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, numbers: list[int], draw: int | None) -> Float[Tensor, "clips classes"]:
-        logits: Tensor = self.linear(self.standardize(self.rows(numbers, draw)))
-        return logits
+    def each(
+        self, parts: Sequence[Sequence[int]], draw: int | None
+    ) -> Iterator[Float[Tensor, "clips classes"]]:
+        """Logits of some clips after those of others."""
+        for rows in self.rows.each(parts, draw):
+            yield self.linear(self.standardize(rows))
 
 
 class LearntProbe:
@@ -114,8 +118,10 @@ class LearntProbe:
             classifier.train()
             order = np.random.default_rng((self.settings.seed, epoch)).permutation(len(clips))
             # Of nearly one size each: a batch norm cannot do with a last batch of one clip.
-            for part in np.array_split(order, num_batches):
-                logits = classifier(clips[part].tolist(), self._draw(epoch))
+            parts = np.array_split(order, num_batches)
+            numbers = [clips[part].tolist() for part in parts]
+            each = classifier.each(numbers, self._draw(epoch))
+            for part, logits in zip(parts, each, strict=True):
                 targets = torch.from_numpy(labels[part]).to(self.device)
                 optimizer.zero_grad()
                 F.cross_entropy(logits, targets).backward()
@@ -130,11 +136,8 @@ class LearntProbe:
         """The mean over the clips of each video, read as is most typical."""
         classifier.eval()
         by_video = self.first.clips_of(videos.ids)
-        clips = np.concatenate(by_video).tolist()
-        shares = [
-            classifier(clips[first : first + CLIPS_PER_BATCH], None).double().softmax(dim=1).cpu()
-            for first in range(0, len(clips), CLIPS_PER_BATCH)
-        ]
+        parts = in_batches(np.concatenate(by_video).tolist())
+        shares = [logits.double().softmax(1).cpu() for logits in classifier.each(parts, None)]
         ends = np.cumsum([len(own) for own in by_video])[:-1]
         return np.stack([part.mean(axis=0) for part in np.split(torch.cat(shares).numpy(), ends)])
 

@@ -122,7 +122,10 @@ class _Work:
             looks_at = asked.looks_at
             if looks_at not in rows:
                 footing = self.subject.footing(INPUTS[looks_at])
-                rows[looks_at] = rows_of_clips(footing, self.clips[looks_at].source, self.device)
+                clips = self.clips[looks_at]
+                rows[looks_at] = rows_of_clips(
+                    footing, clips.source, self.device, is_held=clips.is_fixed
+                )
             sides = self._sides(asked, number, rows[looks_at])
             scores, chosen = self._classify(asked, sides, rows[looks_at])
             yield self._part(asked, number, sides, scores, chosen)
@@ -155,7 +158,13 @@ class _Work:
         if asked.way == "linear" and clips.is_fixed:
             return HeldRows(rows.rows, self.device)
         footing = self.subject.footing(INPUTS[asked.looks_at])
-        return MadeRows(footing, clips.source, self.device, learns=asked.way == "finetune")
+        return MadeRows(
+            footing,
+            clips.source,
+            self.device,
+            learns=asked.way == "finetune",
+            is_held=clips.is_fixed,
+        )
 
     def _part(
         self,

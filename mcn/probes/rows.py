@@ -8,9 +8,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mcn.data.clip_source import ClipSource
+from mcn.probes.clip_batches import ClipBatches, in_batches
 from mcn.probes.footing import Footing, has_all
-
-CLIPS_PER_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,24 @@ class RowsOfClips:
 
 
 @torch.inference_mode()
-def rows_of_clips(footing: Footing, source: ClipSource, device: torch.device) -> RowsOfClips:
-    """All clips, read as is most typical."""
+def rows_of_clips(
+    footing: Footing, source: ClipSource, device: torch.device, *, is_held: bool = True
+) -> RowsOfClips:
+    """All clips, read as is most typical.
+
+    Args:
+        footing: Makes the rows.
+        source: All clips.
+        device: Where rows are made.
+        is_held: Whether clips are in memory, so that none need be read ahead.
+    """
     footing.to(device).eval()
     parts, usable = [], []
-    for first in range(0, len(source.places), CLIPS_PER_BATCH):
-        numbers = range(first, min(first + CLIPS_PER_BATCH, len(source.places)))
-        batch = source.read(numbers).to(device)
-        rows = footing(batch)
-        usable.append((has_all(batch, footing.modalities) & rows.isfinite().all(dim=1)).cpu())
-        parts.append(rows.cpu())
+    batches = ClipBatches(source, in_batches(range(len(source.places))))
+    with batches.read(device, is_held=is_held) as read:
+        for clips in read:
+            batch = clips.to(device)
+            rows = footing(batch)
+            usable.append((has_all(batch, footing.modalities) & rows.isfinite().all(dim=1)).cpu())
+            parts.append(rows.cpu())
     return RowsOfClips(source.places.video_ids, torch.cat(parts), torch.cat(usable).numpy())
