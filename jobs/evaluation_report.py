@@ -14,7 +14,7 @@ from mcn.probes.results import ProbeResults
 from mcn.report.content import ReportContent, Run
 from mcn.report.page import write_report
 from mcn.report.probe_terminal import probe_differences_text_table, probe_text_tables
-from mcn.report.probes import probe_differences, probe_tables
+from mcn.report.probes import probe_report
 from mcn.report.sources import provenance, skipped_videos
 from mcn.report.terminal import (
     differences_text_table,
@@ -61,6 +61,7 @@ def report(
     """
     metrics = [*(read_metrics(run.metrics) for run in runs), *([] for _ in results[len(runs) :])]
     is_retrieved = any(result.benchmarks or result.localization for result in results)
+    probes = probe_report(probed)
     content = ReportContent(
         title="Zero-shot text-to-video retrieval" if is_retrieved else "Classes of videos",
         about=ABOUT + " ".join([ABOUT_RETRIEVAL] * is_retrieved + [ABOUT_PROBES] * bool(probed)),
@@ -81,7 +82,7 @@ def report(
         frame=lambda benchmark, video_id, seconds: frame_jpeg(
             root.benchmark(benchmark).resized / f"{video_id}.mp4", seconds
         ),
-        probed=probed,
+        probes=probes,
     )
     pages = write_report(content, folder)
     retrieved = [text_table(results), directions_text_table(results)] if is_retrieved else []
@@ -89,22 +90,13 @@ def report(
         *retrieved,
         *steps_text_tables(results),
         differences_text_table(results),
-        *probe_text_tables(probed),
-        probe_differences_text_table(probed),
+        *probe_text_tables(probes),
+        probe_differences_text_table(probes),
     ):
         if table is not None:
             Console().print(table)
     if probed:
-        pages.append(_write_json(probed, folder / "probes.json"))
+        pages.append(folder / "probes.json")
+        replace_text(pages[-1], json.dumps(dataclasses.asdict(probes), indent=1) + "\n")
     for page in pages:
         print(page)
-
-
-def _write_json(probed: Sequence[ProbeResults], path: Path) -> Path:
-    """The tables of probes for other programs."""
-    values = {
-        "tables": [dataclasses.asdict(table) for table in probe_tables(probed)],
-        "differences": dataclasses.asdict(probe_differences(probed)),
-    }
-    replace_text(path, json.dumps(values, indent=1) + "\n")
-    return path

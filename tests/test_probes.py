@@ -219,6 +219,18 @@ def test_rows_of_a_fixed_clip_need_not_be_made_again() -> None:
     np.testing.assert_allclose(by_rows, by_clips, atol=1e-5)
 
 
+def test_clips_that_are_read_ahead_by_others_are_the_same() -> None:
+    labelled = labelled_videos()
+    rows = planted_rows(labelled, spread=0.3)
+    clips, footing = PlantedClips(rows), FeaturesAlone(("video",))
+    ahead = MadeRows(footing, clips, CPU, learns=False, is_held=False)
+    parts = [[5, 1, 4], [0], [7, 8]]
+    for numbers, found in zip(parts, ahead.each(parts, draw=3), strict=True):
+        assert torch.equal(found, rows.rows[numbers])
+    made = rows_of_clips(footing, clips, CPU, is_held=False)
+    assert torch.equal(made.rows, rows.rows)
+
+
 def test_what_is_tested_decides_nothing_that_is_learnt() -> None:
     """Test rows of another world change neither what is chosen nor what is made of a known row."""
     labelled = labelled_videos()

@@ -23,7 +23,6 @@ from mcn.report.examples import galleries
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
 from mcn.report.orders import place
-from mcn.report.probes import probe_differences, probe_tables
 from mcn.report.table import MARKS
 from mcn.report.terms import fall, families
 from mcn.report.verdicts import findings, missing_inputs, summary
@@ -100,8 +99,8 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "differences": retrieval_differences(results, MAIN_DIRECTION),
         "localization": localization_tables(results, list(BY_SENTENCES)),
         "localization_differences": localization_differences(results, MAIN_DIRECTION),
-        "probes": probe_tables(content.probed),
-        "probe_differences": probe_differences(content.probed),
+        "probes": content.probes.tables,
+        "probe_differences": content.probes.differences,
         "runs": [run.results for run in runs],
         "curves": draw_curves(runs),
         "falls": {

@@ -1,19 +1,16 @@
 """The tables of probes for a terminal."""
 
-from collections.abc import Sequence
-
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from mcn.probes.results import ProbeResults
-from mcn.report.probes import probe_differences, probe_tables
+from mcn.report.probes import ProbeReport
 
 
-def probe_text_tables(probed: Sequence[ProbeResults]) -> list[Table]:
+def probe_text_tables(report: ProbeReport) -> list[Table]:
     """A table for each benchmark, with chance below its rows."""
     tables = []
-    for found in probe_tables(probed):
+    for found in report.tables:
         text = Table(
             title=f"{found.title}, mean of {found.num_splits} splits",
             box=box.SIMPLE_HEAD,
@@ -39,15 +36,14 @@ def probe_text_tables(probed: Sequence[ProbeResults]) -> list[Table]:
     return tables
 
 
-def probe_differences_text_table(probed: Sequence[ProbeResults]) -> Table | None:
+def probe_differences_text_table(report: ProbeReport) -> Table | None:
     """Every two rows that are classified in the same way; None where there are no two."""
-    rows = probe_differences(probed).rows
-    if not rows:
+    if not report.differences.rows:
         return None
     text = Table(title="differences of probes", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("on", "first", "second", "points", ""):
         text.add_column(name, justify="right" if name == "points" else "left")
-    for row in rows:
+    for row in report.differences.rows:
         judged = f"{row.judged_by} {row.cells[row.judged_by].text}"
         text.add_row(row.benchmark, row.first, row.second, judged, row.verdict)
     return text

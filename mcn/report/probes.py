@@ -60,14 +60,31 @@ class ProbeTable:
     """What counts as wrong since nothing was there to classify, and what was left out."""
 
 
-def probe_tables(probed: Sequence[ProbeResults]) -> list[ProbeTable]:
+@dataclass(frozen=True, kw_only=True)
+class ProbeReport:
+    """All that a report says of probes."""
+
+    tables: tuple[ProbeTable, ...]
+    differences: DifferenceTable
+
+
+def probe_report(probed: Sequence[ProbeResults]) -> ProbeReport:
+    """Tables and differences, whose intervals take their time.
+
+    Raises:
+        ValueError: Two runs were tested on different videos of one benchmark.
+    """
+    return ProbeReport(tables=probe_tables(probed), differences=probe_differences(probed))
+
+
+def probe_tables(probed: Sequence[ProbeResults]) -> tuple[ProbeTable, ...]:
     """A table for each benchmark on which some way is done on all splits.
 
     Raises:
         ValueError: Two runs were tested on different videos of one benchmark.
     """
     tables = [_table(key, part, probed) for key, part in _benchmarks(probed).items()]
-    return [table for table in tables if table.rows]
+    return tuple(table for table in tables if table.rows)
 
 
 def probe_differences(probed: Sequence[ProbeResults]) -> DifferenceTable:
