@@ -13,8 +13,11 @@ import torch
 import tyro
 from tyro.conf import OmitArgPrefixes
 
+from extractors.raw_corpus import keep_corpus
+from extractors.weights import file_sha256
 from jobs.command import run_command
 from jobs.shards import step_of
+from mcn.data.clip_source import ClipSource
 from mcn.data.manifest import read_manifest
 from mcn.data.media_reader import MediaReader
 from mcn.data.stored_clips import clips_with_both
@@ -23,6 +26,7 @@ from mcn.data.stores import (
     WITHOUT_WORDS,
     Features,
     Source,
+    Stores,
     fingerprints_of,
     keep_snapshot,
     open_stores,
@@ -34,8 +38,8 @@ from mcn.training.config import MODELS, PRESETS, Runtime, TrainConfig
 from mcn.training.guard import nonfinite_summary
 from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder
+from mcn.training.xdc.config import INPUTS, XdcConfig
 from mcn.training.xdc.config import PRESETS as XDC_PRESETS
-from mcn.training.xdc.config import XdcConfig
 from mcn.training.xdc.loop import train_xdc
 from slurm.environment import Task, current_task
 from slurm.launch import Target, launch_job
@@ -105,12 +109,64 @@ def _train(root: Root, arguments: AnyArguments, run: RunFolder, task: Task | Non
             f"torch sees no GPU on {socket.gethostname()}, though the run was to have some; "
             "--gpus 0 trains on the processor, --device cpu --gpus 4 on processors"
         )
-    config = arguments.config
-    sources = sources_of(config)
+    config, progress_file = arguments.config, task.progress if task else None
+    is_first = int(os.environ.get("RANK", 0)) == 0
+    if isinstance(config, XdcConfig):
+        clips, data = _clips(root, arguments, config, run, is_first=is_first)
+        train_xdc(
+            config,
+            arguments.runtime,
+            clips,
+            run,
+            data=data,
+            categories=_categories(root),
+            progress_file=progress_file,
+        )
+    else:
+        stores = _stores(root, arguments, run, is_first=is_first)
+        train(config, arguments.runtime, stores, run, progress_file=progress_file)
+    if is_first:
+        print(f"{run.path.name}: trained, {run.final}")
+        not_finite = nonfinite_summary(run.nonfinite_log)
+        if not_finite is not None:
+            print(f"{run.path.name}: {not_finite}")
+
+
+def _clips(
+    root: Root, arguments: AnyArguments, config: XdcConfig, run: RunFolder, *, is_first: bool
+) -> tuple[ClipSource, dict[str, str]]:
+    """All clips, and the fingerprints of what they are read from."""
+    if config.pictures is None:
+        stores = _stores(root, arguments, run, is_first=is_first)
+        stored = clips_with_both(
+            MediaReader(stores),
+            clip_seconds=config.clip_seconds,
+            most_per_video=config.clips_per_video,
+        )
+        return stored, fingerprints_of(stores)
+    if arguments.snapshot is not None:
+        raise ValueError("--snapshot is of stores, and --inputs clips reads none: leave it out")
+    corpus = keep_corpus(run.corpus, root)
+    data = {"resized": corpus.digest()}
+    if config.video_weights != "random":
+        weights = Path(config.video_weights)
+        if not weights.is_file():
+            raise FileNotFoundError(f"--video-weights {weights}: there is no such file")
+        data["video-weights"] = file_sha256(weights)
+    raw = corpus.clips(
+        root.resized,
+        config.pictures,
+        clip_seconds=config.clip_seconds,
+        most_per_video=config.clips_per_video,
+    )
+    return raw, data
+
+
+def _stores(root: Root, arguments: AnyArguments, run: RunFolder, *, is_first: bool) -> Stores:
+    """Those that a run is trained on, as they were when it began."""
+    sources = sources_of(arguments.config)
     snapshot = _snapshot(root.store, arguments, run, sources)
     stores = open_stores(root.store, arguments.features, snapshot, sources=sources)
-    progress_file = task.progress if task else None
-    is_first = int(os.environ.get("RANK", 0)) == 0
     without_motion = videos_without_motion(stores)
     if without_motion and is_first:
         more = len(without_motion) - VIDEOS_SHOWN
@@ -119,28 +175,7 @@ def _train(root: Root, arguments: AnyArguments, run: RunFolder, task: Task | Non
             f"{arguments.features.video_3d} lacks them: {', '.join(without_motion[:VIDEOS_SHOWN])}"
             + (f" and {more} more" if more > 0 else "")
         )
-    if isinstance(config, XdcConfig):
-        clips = clips_with_both(
-            MediaReader(stores),
-            clip_seconds=config.clip_seconds,
-            most_per_video=config.clips_per_video,
-        )
-        train_xdc(
-            config,
-            arguments.runtime,
-            clips,
-            run,
-            data=fingerprints_of(stores),
-            categories=_categories(root),
-            progress_file=progress_file,
-        )
-    else:
-        train(config, arguments.runtime, stores, run, progress_file=progress_file)
-    if is_first:
-        print(f"{run.path.name}: trained, {run.final}")
-        not_finite = nonfinite_summary(run.nonfinite_log)
-        if not_finite is not None:
-            print(f"{run.path.name}: {not_finite}")
+    return stores
 
 
 def sources_of(config: TrainConfig | XdcConfig) -> tuple[Source, ...]:
@@ -204,9 +239,10 @@ def parse(argv: list[str]) -> AnyArguments:
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     peek.add_argument("--preset", default="default")
     peek.add_argument("--model", default="mcn")
+    peek.add_argument("--inputs", default="features")
     named = peek.parse_known_args(argv)[0]
     if named.model == "xdc":
-        return _parse_xdc(argv, named.preset)
+        return _parse_xdc(argv, named.preset, named.inputs)
     if (named.model, named.preset) == ("mmv", "published"):
         raise ValueError("--preset published is what MCN's code does; MMV's own values need none")
     defaults = {**MODELS.get(named.model, {}), **PRESETS.get(named.preset, {})}
@@ -214,14 +250,14 @@ def parse(argv: list[str]) -> AnyArguments:
     return tyro.cli(Arguments[TrainConfig], default=Arguments(config=config), args=argv)
 
 
-def _parse_xdc(argv: list[str], preset: str) -> AnyArguments:
+def _parse_xdc(argv: list[str], preset: str, inputs: str) -> AnyArguments:
     if preset not in XDC_PRESETS:
         raise ValueError(f"--preset {preset}: of xdc there is {' and '.join(XDC_PRESETS)}")
     if any(word.split("=")[0] == "--stage" for word in argv):
         raise ValueError(
             "--stage is of mcn and mmv: xdc always trains video and audio, leave it out"
         )
-    config = XdcConfig(**XDC_PRESETS[preset])
+    config = XdcConfig(**{**INPUTS.get(inputs, {}), **XDC_PRESETS[preset]})
     return tyro.cli(Arguments[XdcConfig], default=Arguments(config=config), args=argv)
 
 

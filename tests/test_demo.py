@@ -1,3 +1,4 @@
+import filecmp
 import json
 import shutil
 import signal
@@ -8,9 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from extractors.raw_corpus import RawCorpus
+from jobs import train
 from mcn.evaluation.results import read_results
+from mcn.models.trained import described_model
+from mcn.models.xdc import TRAINED, Xdc
 from mcn.root import REPOSITORY
+from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder, read_metrics
 
 ARGUMENTS = {
@@ -128,6 +135,69 @@ def test_killed_in_every_step_the_demo_ends_with_the_same_bytes(
     kinds = ("*.h5", "*.safetensors", "*.mp4", "results.json", "metrics.jsonl")
     assert contents(root, *kinds) == contents(undisturbed, *kinds)
     assert table_of(output) == table_of((undisturbed.parent / "output.txt").read_text())
+
+
+RAW = {
+    "--model": "xdc",
+    "--inputs": "clips",
+    "--gpus": 0,
+    "--rounds": 2,
+    "--epochs-per-round": 1,
+    "--clips-per-video": 3,
+    "--clip-seconds": 1.0,
+    "--batch-size": 5,
+    "--clusters": 3,
+    "--pca-dim": 4,
+    "--clip-frames": 4,
+    "--picture-height": 32,
+    "--picture-width": 40,
+    "--picture-crop": 24,
+    "--checkpoint-every-steps": 1,
+}
+"""Nine clips of the three videos with sound, so two steps a round."""
+
+
+@pytest.mark.slow
+def test_xdc_from_raw_clips_is_killed_and_resumed_with_the_same_bits(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    for part in ("resized", "store/ledger/resize"):
+        shutil.copytree(undisturbed / part, tmp_path / part)
+
+    def words(run: str, workers: int) -> list[str]:
+        own = {"--root": tmp_path, "--run": run, "--loader-workers": workers}
+        return [str(word) for pair in (RAW | own).items() for word in pair]
+
+    train.main(train.parse(words("left-alone", 0)))
+    left_alone, killed = (RunFolder(tmp_path / "runs" / name) for name in ("left-alone", "killed"))
+    program = [sys.executable, str(REPOSITORY / "jobs" / "train.py"), *words("killed", 1)]
+    with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while len(read_metrics(killed.metrics)) < 3:  # in the second round
+            assert process.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.002)
+        process.kill()
+    assert not killed.final.exists()
+    # What comes to the corpus later, or goes, is not this run's.
+    (tmp_path / "store" / "ledger" / "resize" / "00000.jsonl").write_text("")
+    train.main(train.parse(words("killed", 1)))
+    assert killed.metrics.read_text() == left_alone.metrics.read_text()
+    assert filecmp.cmp(killed.final, left_alone.final, shallow=False)
+
+    saved = load_checkpoint(killed.final)
+    model = described_model(saved.meta, saved.part("model")).eval()
+    assert isinstance(model, Xdc) and model.pictures is not None
+    corpus = RawCorpus.read(killed.corpus)
+    folder = tmp_path / "resized"
+    clips = corpus.clips(folder, model.pictures, clip_seconds=1.0, most_per_video=3)
+    assert len(clips.places) == 9
+    batch = clips.read(range(9))
+    with torch.no_grad():
+        for modality in TRAINED:
+            features = model.features(batch, modality)
+            assert features.shape == (9, 512) and features.isfinite().all()
+            assert features.std(dim=0).max() > 0
+    for run in (left_alone, killed):
+        run.final.unlink()  # half a gigabyte each
 
 
 @pytest.mark.slow

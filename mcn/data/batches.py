@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -71,12 +71,14 @@ class ClipBatch:
     is_word: Bool[Tensor, "clips words"]
     has: dict[Modality, Bool[Tensor, " clips"]]
     kept_out: dict[Modality, dict[str, int]]
-    """Videos with clips that count as lacking a modality since its features were not finite, and
-    how many clips; every modality is listed."""
+    """Videos with clips that count as lacking a modality since its features were not finite or
+    their file could not be read, and how many clips; every modality is listed."""
     other_words: Int32[Tensor, "clips others words"] | None = None
     """Captions near each clip, nearest first, with NO_WORD where there is none."""
     told_seconds: Float64[Tensor, "clips 2"] | None = None
     """From where to where all captions of a clip reach; None where its own is the only one."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Videos of which a file could not be read, and why, in a sentence."""
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -189,7 +191,7 @@ def collate(videos: Sequence[Clips], form: ClipForm = DEFAULT_FORM) -> ClipBatch
         kept_out[modality] = Counter(video_ids[row] for row in broken)
     return ClipBatch(
         video_ids=video_ids,
-        video_numbers=_numbers(video_ids),
+        video_numbers=numbers_of_videos(video_ids),
         seconds=torch.from_numpy(np.concatenate([clips.seconds for clips in videos])),
         video=features["video"],
         audio=features["audio"],
@@ -225,7 +227,8 @@ def _side_by_side(parts: Sequence[np.ndarray]) -> Float[Tensor, "clips dim"]:
     return rows
 
 
-def _numbers(video_ids: list[str]) -> Int64[Tensor, " clips"]:
+def numbers_of_videos(video_ids: list[str]) -> Int64[Tensor, " clips"]:
+    """The same for clips of the same video, on whatever rank."""
     number = {
         video_id: int.from_bytes(blake2b(video_id.encode(), digest_size=8).digest(), signed=True)
         for video_id in set(video_ids)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mcn.training.distributed import sum_over_ranks
+from mcn.training.distributed import sum_over_ranks, world_size
 
 OVER_CHANNELS = (0, 2, 3)
 
@@ -103,3 +103,22 @@ def _centred(x: Tensor, mean: Tensor, is_sound: Tensor) -> Tensor:
 
 def _per_channel(values: Tensor) -> Tensor:
     return values[:, None, None]
+
+
+class ClipBatchNorm(BatchNorm):
+    """Over all of the clips of all ranks, whatever the dimensions of what is normalised.
+
+    On one process it is torch's own. There may be no clips on a rank, or on any.
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
+    def forward(  # type: ignore[override]
+        self, x: Float[Tensor, "clips channels *size"]
+    ) -> Float[Tensor, "clips channels *size"]:
+        if not self.training or (world_size() == 1 and len(x)):
+            return nn.BatchNorm2d.forward(self, x)
+        maps = x.flatten(start_dim=2)[:, :, None]
+        is_there = torch.ones(len(x), 1, 1, maps.shape[3], dtype=torch.bool, device=x.device)
+        return super().forward(maps, is_there).view_as(x)

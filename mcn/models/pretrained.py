@@ -64,7 +64,7 @@ def load_published(path: Path | str) -> nn.Module:
             has one too many or one of another shape; names the file and the entries.
     """
     path = Path(path)
-    state = _read_state(path)
+    state = read_state(path)
     # Sizes that nothing else has show where in a model's shapes each of them stands.
     blueprints = {
         name: architecture.blueprint(_markers(architecture))
@@ -81,7 +81,13 @@ def load_published(path: Path | str) -> nn.Module:
     return model.eval()
 
 
-def _read_state(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name, without the prefix of DataParallel; nothing in it is run.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds anything else.
+    """
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: it was to be a published checkpoint")
     try:

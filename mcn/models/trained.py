@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from mcn.data.clip_form import ClipForm
+from mcn.data.picture_form import PictureForm
 from mcn.models.mcn import Mcn, McnDims
 from mcn.models.mmv import Mmv, MmvDims
 from mcn.models.xdc import Xdc, XdcDims
@@ -38,7 +39,12 @@ def described_model(meta: Mapping[str, Any], weights: dict[str, Tensor]) -> Mode
             form=form,
         )
     elif name == "xdc":
-        model = Xdc(XdcDims(**meta["dims"]), method=meta["method"], inputs=meta["inputs"])
+        model = Xdc(
+            XdcDims(**meta["dims"]),
+            method=meta["method"],
+            inputs=meta["inputs"],
+            pictures=PictureForm(**meta["pictures"]) if "pictures" in meta else None,
+        )
     else:
         raise ValueError(f"the checkpoint holds a model {name!r}, which this version does not know")
     model.load_state_dict(weights)

@@ -11,12 +11,15 @@ from torch import Tensor, nn
 
 from mcn.data.batches import ClipBatch
 from mcn.data.clip_form import DEFAULT_FORM
+from mcn.data.picture_form import PictureForm
 from mcn.modality import Modality
 from mcn.models.batch_norm import BatchNorm, normalise_rows
+from mcn.models.raw_encoders import ROW_DIM, SoundNetwork, VideoNetwork
 from mcn.models.standardize import Standardize
 from mcn.objectives import TERMS, Term
 
-Inputs = Literal["features"]
+Inputs = Literal["features", "clips"]
+"""Of the stores; or pictures and spectrograms of raw clips."""
 
 TRAINED: tuple[Modality, ...] = ("video", "audio")
 
@@ -63,8 +66,15 @@ def _feature_encoders(dims: XdcDims) -> dict[str, nn.Module]:
     }
 
 
+def _raw_encoders(dims: XdcDims) -> dict[str, nn.Module]:
+    if dims.out != ROW_DIM:
+        raise ValueError(f"networks of raw clips give {ROW_DIM} numbers, and not {dims.out}")
+    return {"video": VideoNetwork(), "audio": SoundNetwork()}
+
+
 ENCODERS: Mapping[Inputs, Callable[[XdcDims], dict[str, nn.Module]]] = {
-    "features": _feature_encoders
+    "features": _feature_encoders,
+    "clips": _raw_encoders,
 }
 """What makes the encoders of video and audio, by what comes in. Each takes what a batch has of its
 modality, and which clips have any.
@@ -74,13 +84,21 @@ modality, and which clips have any.
 class Xdc(nn.Module):
     """Two encoders that never meet, and a head for each term of the method."""
 
-    def __init__(self, dims: XdcDims, *, method: str, inputs: Inputs = "features") -> None:
-        """Takes the name of a method, as `xdc` in `xdc-xdc`."""
+    def __init__(
+        self,
+        dims: XdcDims,
+        *,
+        method: str,
+        inputs: Inputs = "features",
+        pictures: PictureForm | None = None,
+    ) -> None:
+        """Takes the name of a method, as `xdc` in `xdc-xdc`, and the form of pictures that come."""
         super().__init__()
         self.dims = dims
         self.method = method
         self.inputs: Inputs = inputs
         self.form = DEFAULT_FORM
+        self.pictures = pictures
         self.terms = TERMS[f"xdc-{method}"]
         self.encoders = nn.ModuleDict(ENCODERS[inputs](dims))
         self.heads = nn.ModuleDict(
@@ -95,6 +113,7 @@ class Xdc(nn.Module):
             "dims": asdict(self.dims),
             "method": self.method,
             "inputs": self.inputs,
+            **({} if self.pictures is None else {"pictures": asdict(self.pictures)}),
         }
 
     def features(self, batch: ClipBatch, modality: Modality) -> Float[Tensor, "clips out_dim"]:

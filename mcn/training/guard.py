@@ -143,5 +143,5 @@ def nonfinite_summary(path: Path) -> str | None:
     }
     return (
         f"{num_skipped} steps left out, and clips of {len(videos)} videos kept out of a modality "
-        f"since they were not finite; {path} names them"
+        f"since they were not finite or could not be read; {path} names them"
     )

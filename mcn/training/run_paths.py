@@ -19,6 +19,11 @@ class RunPaths:
         return self.path / "snapshot.json"
 
     @property
+    def corpus(self) -> Path:
+        """The resized videos that it is trained on, where that is from raw clips."""
+        return self.path / "corpus.json"
+
+    @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mcn.clustering.engines import EngineName
+from mcn.data.picture_form import PictureForm
+from mcn.models.raw_encoders import ROW_DIM
+from mcn.models.xdc import Inputs
 from mcn.objectives import TERMS, Term
 from mcn.training.stepper import Precision
 
@@ -32,6 +35,9 @@ class XdcConfig:
     method: Method = "xdc"
     """Whose clusters a modality learns: sdc its own, mdc its own and the other's by two heads, cdc
     those of both side by side, xdc the other's alone."""
+    inputs: Inputs = "features"
+    """What the encoders are given: features of the stores, or raw clips, which are pictures and
+    spectrograms of the resized videos; R(2+1)D-18 and ResNet-18 are then trained themselves."""
     seed: int = 0
     """Decides initial weights, the heads of each round, k-means and the clips drawn."""
     clusters: int = 256
@@ -41,13 +47,13 @@ class XdcConfig:
     epochs_per_round: int = 5
     """Between two clusterings as many clips are drawn as there are, so often."""
     batch_size: int = 512
-    """Clips in a global batch, over all GPUs."""
+    """Clips in a global batch, over all GPUs; with --inputs clips 128 by default."""
     lr: float = 1e-3
     """Learning rate of Adam, the same in every round, for the global batch."""
     weight_decay: float = 1e-5
     """Of all weights, decoupled from the gradients."""
     clip_seconds: float = 10.0
-    """Length of a clip."""
+    """Length of a clip; with --inputs clips 2 by default."""
     clips_per_video: int = 8
     """The most clips of one video, spread evenly over it."""
     pca_dim: int = 256
@@ -55,7 +61,21 @@ class XdcConfig:
     hidden_dim: int = 1024
     """Of the encoders of stored features."""
     out_dim: int = 512
-    """Of what the encoders give, which is clustered, and on which probes stand."""
+    """Of what the encoders of stored features give, which is clustered, and on which probes stand;
+    the networks of raw clips give 512."""
+    clip_frames: int = 16
+    """Pictures that are seen of a raw clip, evenly spread over it."""
+    picture_height: int = 128
+    """Of raw clips: height that pictures are scaled to before they are cut."""
+    picture_width: int = 171
+    """Of raw clips: width that they are scaled to, whatever their shape was."""
+    picture_crop: int = 112
+    """Of raw clips: height and width of what is seen of a picture, which is its middle where all
+    clips are clustered; in training a part by chance, in half of the clips mirrored."""
+    shift_seconds: float = 0.5
+    """Of raw clips: in training, how far one may begin before or after its place."""
+    video_weights: str = "random"
+    """Of raw clips: what R(2+1)D-18 starts from; random, by the seed, or a file of its weights."""
     kmeans_engine: EngineName = "faiss"
     """What finds the nearest centroids in k-means; both find the same but for rounding."""
     precision: Precision = "fp32"
@@ -69,6 +89,26 @@ class XdcConfig:
         for name in POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)} and must be positive")
+        if self.pictures is None and self.video_weights != "random":
+            raise ValueError("--video-weights is of --inputs clips: features need no network")
+
+    @property
+    def pictures(self) -> PictureForm | None:
+        """The form of the pictures of raw clips; None where features are read."""
+        if self.inputs == "features":
+            return None
+        return PictureForm(
+            clip_frames=self.clip_frames,
+            picture_height=self.picture_height,
+            picture_width=self.picture_width,
+            picture_crop=self.picture_crop,
+            shift_seconds=self.shift_seconds,
+        )
+
+    @property
+    def encoder_dim(self) -> int:
+        """Of what the encoders give."""
+        return ROW_DIM if self.inputs == "clips" else self.out_dim
 
     @property
     def model_name(self) -> str:
@@ -98,6 +138,12 @@ DEMO: dict[str, Any] = {
     "pca_dim": 16,
     "hidden_dim": 256,
     "out_dim": 128,
+}
+
+# Where the defaults are not those of stored features: a raw clip costs a GPU a thousand times more.
+INPUTS: dict[str, dict[str, Any]] = {
+    "features": {},
+    "clips": {"batch_size": 128, "clip_seconds": 2.0},
 }
 
 PRESETS: dict[str, dict[str, Any]] = {"default": {}, "demo": DEMO}

@@ -14,28 +14,31 @@ from torch.utils.data import Dataset
 from mcn.data.batches import ClipBatch
 from mcn.data.clip_source import ClipSource
 from mcn.modality import Modality
-from mcn.models.xdc import TRAINED, Xdc
+from mcn.models.xdc import TRAINED, Inputs, Xdc
 from mcn.training.distributed import bring_to_first, gather_lines, rank, world_size
 from mcn.training.loader import read_ahead
 from mcn.training.stepper import Precision
+from mcn.training.unread import UnreadVideos
 from mcn.training.xdc.kept_features import ChunkFeatures, KeptFeatures, KeptOut
 
-CLIPS_AT_ONCE = 256
+CLIPS_AT_ONCE: dict[Inputs, int] = {"features": 256, "clips": 32}
 """Whatever the number of ranks, so that products have the same shapes and sums the same bits."""
 
 
 class Chunks(Dataset[ClipBatch]):
     """The whole set, so many clips at once; as they are most typically read."""
 
-    def __init__(self, source: ClipSource) -> None:
+    def __init__(self, source: ClipSource, clips_at_once: int) -> None:
         self.source = source
+        self.clips_at_once = clips_at_once
 
     def __len__(self) -> int:
-        return -(-len(self.source.places) // CLIPS_AT_ONCE)
+        return -(-len(self.source.places) // self.clips_at_once)
 
     def __getitem__(self, chunk: int) -> ClipBatch:
-        begin = chunk * CLIPS_AT_ONCE
-        return self.source.read(range(begin, min(begin + CLIPS_AT_ONCE, len(self.source.places))))
+        begin = chunk * self.clips_at_once
+        stop = min(begin + self.clips_at_once, len(self.source.places))
+        return self.source.read(range(begin, stop))
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,11 @@ class Extraction:
     kept: KeptFeatures
     device: torch.device
     precision: Precision
+    clips_at_once: int
     workers: int
     group: dist.ProcessGroup | None
     """In which ranks wait for each other."""
+    unread: UnreadVideos
 
     def __call__(self, model: Xdc, *, go_on: Callable[[int, int], bool]) -> WholeSet | None:
         """By the encoders as they are; None where they were not to go on.
@@ -73,10 +78,10 @@ class Extraction:
             model.train()
 
     def _extract(self, model: Xdc, go_on: Callable[[int, int], bool]) -> WholeSet | None:
-        chunks = Chunks(self.source)
+        chunks = Chunks(self.source, self.clips_at_once)
         mine = range(rank(), len(chunks), world_size())
         known = self.kept.load(mine)
-        num_rows = len(chunks) * CLIPS_AT_ONCE if rank() == 0 else 0
+        num_rows = len(chunks) * self.clips_at_once if rank() == 0 else 0
         whole = {modality: torch.empty(num_rows, model.dims.out) for modality in TRAINED}
         kept_out: dict[Modality, Counter[str]] = {modality: Counter() for modality in TRAINED}
         unknown = [chunk for chunk in mine if chunk not in known]
@@ -91,13 +96,13 @@ class Extraction:
                     done = self._features(model, next(batches))
                     self.kept.add(chunk, done)
                 for modality in TRAINED:
-                    rows = torch.full((CLIPS_AT_ONCE, model.dims.out), torch.nan)
+                    rows = torch.full((self.clips_at_once, model.dims.out), torch.nan)
                     if done is not None:
                         rows[: len(done.features[modality])] = done.features[modality]
                         kept_out[modality].update(done.kept_out[modality])
                     for sender, received in enumerate(bring_to_first(rows, self.group)):
-                        begin = (first + sender) * CLIPS_AT_ONCE
-                        whole[modality][begin : begin + CLIPS_AT_ONCE] = received[
+                        begin = (first + sender) * self.clips_at_once
+                        whole[modality][begin : begin + self.clips_at_once] = received[
                             : max(0, num_rows - begin)
                         ]
         num_clips = len(self.source.places)
@@ -106,6 +111,7 @@ class Extraction:
 
     @torch.no_grad()
     def _features(self, model: Xdc, batch: ClipBatch) -> ChunkFeatures:
+        self.unread.say(batch)
         there = batch.to(self.device)
         is_half = self.precision == "bf16"
         features: dict[Modality, Tensor] = {}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mcn.data.clip_source import ClipSource
+from mcn.models.raw_encoders import VideoNetwork, load_video_weights
 from mcn.models.xdc import Xdc, XdcDims
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
@@ -26,11 +27,13 @@ from mcn.training.loader import read_ahead, workers_for
 from mcn.training.run_folder import MetricsLog, RunFolder
 from mcn.training.statistics import standardise_by
 from mcn.training.stepper import Stepper
+from mcn.training.unread import UnreadVideos
 from mcn.training.waiting import WaitingForData
 from mcn.training.xdc.clustering import category_numbers, seed_of
 from mcn.training.xdc.config import XdcConfig
 from mcn.training.xdc.draws import DrawnBatches, Draws
 from mcn.training.xdc.extraction import CLIPS_AT_ONCE, Chunks, Extraction
+from mcn.training.xdc.first_norms import fit_batch_norms
 from mcn.training.xdc.kept_features import KeptFeatures
 from mcn.training.xdc.learner import XdcLearner
 from mcn.training.xdc.numbered import NumberedClips
@@ -120,6 +123,8 @@ class _Loop:
         self.found: PseudoLabels | None = None
         self.clock = CheckpointClock(runtime)
         self.group = patient_group()
+        self.clips_at_once = CLIPS_AT_ONCE[config.inputs]
+        self.unread = UnreadVideos()
 
     def carry_on(self, progress_file: Path | None) -> bool:
         """Train to the end, or until asked to stop; says whether the run is complete."""
@@ -213,6 +218,7 @@ class _Loop:
                 self.learner.health = {"round": float(round_number + 1), **health}
                 with waiting:
                     batch = next(read).to(self.device)
+                self.unread.say(batch)
                 result = self.stepper.take(batch, self.config.lr)
                 self.guard.look(batch, result, step=step, stage=0)
                 log.write(step, 0, step // self.steps_per_epoch, result)
@@ -234,14 +240,13 @@ class _Loop:
             audio=dims["audio"],
             clusters=config.clusters,
             hidden=config.hidden_dim,
-            out=config.out_dim,
+            out=config.encoder_dim,
         )
-        self.model = Xdc(sizes, method=config.method).to(self.device)
+        self.model = Xdc(
+            sizes, method=config.method, inputs=config.inputs, pictures=config.pictures
+        ).to(self.device)
         if saved is None:
-            chunks = Chunks(self.source)
-            every = -(-len(chunks) // MOST_CHUNKS_FOR_STATISTICS)
-            mine = range(0, len(chunks), every)[rank() :: world_size()]
-            standardise_by(self.model.standardizers(), (chunks[chunk] for chunk in mine))
+            self._begin()
         else:
             self.model.load_state_dict(saved.part("model"))
             torch.set_rng_state(saved.tensors["random_state"])
@@ -260,14 +265,29 @@ class _Loop:
         if saved is not None:
             self.stepper.load_state(saved)
 
+    def _begin(self) -> None:
+        """What is known of the set before the first step."""
+        encoder = self.model.encoders["video"]
+        if isinstance(encoder, VideoNetwork):
+            if self.config.video_weights != "random":
+                load_video_weights(encoder, Path(self.config.video_weights))
+            fit_batch_norms(self.model, self.source, self.device, clips_at_once=self.clips_at_once)
+            return
+        chunks = Chunks(self.source, self.clips_at_once)
+        every = -(-len(chunks) // MOST_CHUNKS_FOR_STATISTICS)
+        mine = range(0, len(chunks), every)[rank() :: world_size()]
+        standardise_by(self.model.standardizers(), (chunks[chunk] for chunk in mine))
+
     def _extraction(self, kept: KeptFeatures) -> Extraction:
         return Extraction(
             source=self.source,
             kept=kept,
             device=self.device,
             precision=self.config.precision,
-            workers=self._workers(CLIPS_AT_ONCE),
+            clips_at_once=self.clips_at_once,
+            workers=self._workers(self.clips_at_once),
             group=self.group,
+            unread=self.unread,
         )
 
     def _workers(self, clips_at_once: int) -> int:

@@ -91,6 +91,6 @@ def new_pseudo_labels(
     return PseudoLabels(
         round_number=round_number,
         labels=dict(zip(sets, told, strict=True)),
-        health=health,
+        health=dict(sorted(health.items())),  # as a checkpoint gives it back
         kept_out=whole.kept_out,
     )
