@@ -6,6 +6,9 @@ from pathlib import Path
 
 import yaml
 
+from extractors.corpus import ResizedVideos
+from extractors.raw_corpus import RawCorpus
+from extractors.raw_labelled import raw_clips
 from mcn.data.benchmark_folder import TITLES, benchmark_folders
 from mcn.data.clip_form import DEFAULT_FORM, ClipForm
 from mcn.data.probe_folder import has_labels, read_labels
@@ -15,6 +18,7 @@ from mcn.evaluation.evaluate import nothing_evaluated
 from mcn.evaluation.zero_shot import MOST_SPECTROGRAM_FRAMES
 from mcn.modality import Modality
 from mcn.models.trained import described_model
+from mcn.models.xdc import Xdc
 from mcn.probes.footing import FeaturesAlone, ModelRows
 from mcn.probes.known import known_probes
 from mcn.probes.labelled_clips import LabelledClips, stored_clips
@@ -52,7 +56,7 @@ def probe_runs(
         )
     probed = []
     for run in runs:
-        others = _other_features(run, benchmarks, features, settings)
+        others = _other_inputs(run, benchmarks, features, settings)
         if not others:
             probed.append(probe(_of_run(run, features, settings), benchmarks, settings))
         elif (known := known_probes(run.path / PROBES, _nothing_of(run))).benchmarks:
@@ -62,6 +66,8 @@ def probe_runs(
                 f"{run.path.name} was trained on other features ({', '.join(others)}) and is left "
                 f"out: --runs {run.path.name} and its own --video, --video-3d and --audio probe it"
             )
+    if all(run.corpus.exists() for run in runs):  # raw clips alone: there need be no features
+        return probed
     alone = [
         probe(_of_features(benchmark.folder, features, settings), {key: benchmark}, settings)
         for key, benchmark in benchmarks.items()
@@ -79,32 +85,45 @@ def written_probes(root: Root, runs: Sequence[RunFolder]) -> list[ProbeResults]:
     return [results for results in found if results.benchmarks]
 
 
-def _other_features(
+def _other_inputs(
     run: RunFolder,
     benchmarks: Mapping[str, ProbeBenchmark],
     features: Features,
     settings: ProbeSettings,
 ) -> list[str]:
-    """The sources of which a benchmark's features are not made as those of training were."""
+    """What was not made for a benchmark as it was for training: features, or resized videos."""
+    folders = [benchmark.folder for benchmark in benchmarks.values()]
+    if run.corpus.exists():
+        rule = RawCorpus.read(run.corpus).rule
+        is_other = any(ResizedVideos.below(Root(folder)).rule != rule for folder in folders)
+        return ["resized"] if is_other else []
     data: dict[str, str] = yaml.safe_load(run.config.read_text())["data"]
-    wanted = [
-        (benchmark.folder, INPUTS[looks_at])
-        for benchmark in benchmarks.values()
-        for looks_at in settings.inputs(benchmark.labelled.modalities)
-    ]
     differing = set()
-    for folder, modalities in wanted:
-        found = fingerprints_of(_stores(folder, features, modalities))
-        trained_on = {s: d for s, d in data.items() if s.removesuffix("-3d") in modalities}
-        differing |= {s for s in found | trained_on if found.get(s) != trained_on.get(s)}
+    for benchmark in benchmarks.values():
+        for looks_at in settings.inputs(benchmark.labelled.modalities):
+            modalities = INPUTS[looks_at]
+            found = fingerprints_of(_stores(benchmark.folder, features, modalities))
+            trained_on = {s: d for s, d in data.items() if s.removesuffix("-3d") in modalities}
+            differing |= {s for s in found | trained_on if found.get(s) != trained_on.get(s)}
     return sorted(differing)
 
 
 def _of_run(run: RunFolder, features: Features, settings: ProbeSettings) -> Subject:
+    """What reads raw clips reads those of a benchmark at the length that it was trained on."""
     checkpoint = load_checkpoint(run.final)
     model = described_model(checkpoint.meta, checkpoint.part("model")).eval()
+    config = yaml.safe_load(run.config.read_text())["train"]
 
     def clips(benchmark: ProbeBenchmark, modalities: tuple[Modality, ...]) -> LabelledClips:
+        if isinstance(model, Xdc) and model.pictures is not None:
+            return raw_clips(
+                Root(benchmark.folder),
+                benchmark.labelled,
+                modalities,
+                model.pictures,
+                clip_seconds=config["clip_seconds"],
+                most_per_video=settings.clips_per_video,
+            )
         stores = _stores(benchmark.folder, features, modalities)
         return stored_clips(stores, model.form, benchmark.labelled, modalities, settings)
 

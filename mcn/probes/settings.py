@@ -40,8 +40,8 @@ class ProbeSettings:
     """What is looked at: video, audio, both side by side, or several of these as video,both. judged
     is what the benchmark is about: video for UCF101 and HMDB51, audio for ESC-50."""
     clip_seconds: float = 4.0
-    """Length of the clips of stored features into which a video is cut; a shorter one is one
-    clip."""
+    """Length of the clips of stored features into which a video is cut; a shorter one is one clip.
+    A model of raw clips reads them at the length that it was trained on."""
     clips_per_video: int = 10
     """The most clips of a video, spread evenly over it."""
     strengths: str = "1e-4,1e-3,1e-2,1e-1,1"
