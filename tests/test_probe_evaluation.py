@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from jobs import evaluate
-from jobs.probe_runs import PROBES
+from jobs.probe_runs import PROBES, probe_runs
 from mcn.data.media_reader import MediaReader
 from mcn.data.stored_clips import clips_with_both
 from mcn.data.stores import WITHOUT_WORDS, fingerprints_of, open_stores
@@ -19,6 +19,7 @@ from mcn.objectives import Stage
 from mcn.probes.results import BenchmarkProbes, ProbeResults, read_probes, write_probes
 from mcn.probes.settings import WAYS, ProbeSettings
 from mcn.report.probes import probe_differences, probe_tables
+from mcn.root import Root
 from mcn.training.config import Runtime
 from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder
@@ -143,12 +144,18 @@ def test_the_report_compares_models_with_each_other_and_with_the_features(
 
 def test_a_second_run_makes_the_same_bytes_and_computes_nothing(root: Path, printed: str) -> None:
     before = {path: (path.stat().st_ino, path.read_bytes()) for path in files(root)}
-    report = (root / "report" / "report.html").read_bytes()
-    assert run_evaluate(root) == printed
+    runs = [RunFolder(root / "runs" / name) for name in NAMES]
+    probe_runs(Root(root), FEATURES, runs, QUICK)
     for path, (inode, content) in before.items():
         assert path.stat().st_ino == inode  # each part that is done puts a new file there
         assert path.read_bytes() == content
-    assert (root / "report" / "report.html").read_bytes() == report
+
+
+def test_the_same_probes_of_the_same_run_have_the_same_bytes(root: Path, of_mcn: Path) -> None:
+    whole = of_mcn.read_bytes()
+    of_mcn.unlink()
+    run_mcn(root)
+    assert of_mcn.read_bytes() == whole
 
 
 @pytest.fixture
@@ -158,13 +165,10 @@ def of_mcn(root: Path, printed: str) -> Path:
 
 
 def run_mcn(root: Path, settings: ProbeSettings = QUICK) -> str:
+    """Without the report."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        evaluate.main(
-            evaluate.Arguments(
-                root=root, task="probe", probe=settings, runs=(MCN.name,), report=root / "other"
-            )
-        )
+        probe_runs(Root(root), FEATURES, [RunFolder(root / "runs" / MCN.name)], settings)
     return output.getvalue()
 
 
@@ -248,5 +252,5 @@ def test_what_cannot_be_probed_says_why(root: Path, tmp_path: Path) -> None:
         evaluate.main(evaluate.Arguments(root=root, task="probe", published=(tmp_path,)))
     (root / "benchmarks").rename(tmp_path / "benchmarks")
     with pytest.raises(FileNotFoundError, match="no benchmark of classes"):
-        run_evaluate(root)
+        run_mcn(root)
     (tmp_path / "benchmarks").rename(root / "benchmarks")

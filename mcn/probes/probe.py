@@ -23,8 +23,8 @@ from mcn.probes.settings import INPUTS, ProbeSettings, Way
 from mcn.probes.sides import Sides, ranks_of_own_class, sides_of
 from mcn.progress import Progress
 
-NOT_FINITE = "not-finite"
-"""Of a video whose clips have features or rows that are not finite."""
+NO_USABLE_CLIP = "no-usable-clip"
+"""Of a video whose clips cannot be read, or have features or rows that are not finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ class _Work:
     def _sides(self, asked: Asked, number: int, rows: RowsOfClips) -> Sides:
         """A video whose clips are all unusable counts as missing too."""
         missing = dict(self.clips[asked.looks_at].missing)
-        missing |= dict.fromkeys(rows.unusable_videos, NOT_FINITE)
+        missing |= dict.fromkeys(rows.unusable_videos, NO_USABLE_CLIP)
         return sides_of(self.benchmark.labelled, number, missing, self.benchmark.title)
 
     def _classify(
