@@ -1,47 +1,38 @@
-"""Zero-shot retrieval and steps in videos of all trained runs: `python jobs/evaluate.py`."""
+"""Zero-shot retrieval and steps in videos of all trained runs, and `--task probe`: classes."""
 
 import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import tyro
 import yaml
-from rich.console import Console
 from tyro.conf import OmitArgPrefixes
 
 from extractors.corpus import resized_videos
-from extractors.frame import frame_jpeg
 from jobs.command import run_command
+from jobs.evaluation_report import report
+from jobs.probe_runs import probe_runs, written_probes
 from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
 from mcn.data.probe_folder import has_labels
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.data.stores import Features, open_stores
-from mcn.evaluation.evaluate import BenchmarkData, evaluate_published, evaluate_run, file_sha256
+from mcn.evaluation.evaluate import (
+    BenchmarkData,
+    evaluate_published,
+    evaluate_run,
+    file_sha256,
+    nothing_evaluated,
+)
 from mcn.evaluation.localize import StepBenchmark
 from mcn.evaluation.results import MissingAudio, RunResults, read_results
 from mcn.evaluation.step_benchmarks import read_step_videos
+from mcn.probes.settings import ProbeSettings
 from mcn.progress import Progress
-from mcn.report.content import ReportContent, Run
-from mcn.report.page import write_report
-from mcn.report.sources import provenance, skipped_videos
-from mcn.report.terminal import (
-    differences_text_table,
-    directions_text_table,
-    steps_text_tables,
-    text_table,
-)
 from mcn.root import Root
-from mcn.training.run_folder import RunFolder, read_metrics, replace_text
-
-ABOUT = (
-    "Two modalities are trained together, then frozen, and the third is added: AV_T begins with "
-    "audio and video, AT_V with audio and text, VT_A with video and text; AVT trains all three at "
-    "once. Rows that name no model are MCN's; mmv-fac, mmv-shared and mmv-disjoint are MMV with "
-    "its arrangements of spaces. Each sentence of a benchmark is held against all its clips, none "
-    "of which was seen in training."
-)
+from mcn.training.run_folder import RunFolder, replace_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +40,11 @@ class Arguments:
     """Evaluate every trained run that is not evaluated yet, and write the report on all."""
 
     features: OmitArgPrefixes[Features] = field(default_factory=Features)
+    task: Literal["retrieval", "probe"] = "retrieval"
+    """retrieval: sentences find clips, and steps their place in videos, without training for it;
+    probe: classifiers of the videos of UCF101, HMDB51 and ESC-50 stand on what runs have learnt.
+    The report has what is known of both."""
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
     root: Path | None = None
     """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
     runs: tuple[str, ...] = ()
@@ -72,18 +68,35 @@ def main(arguments: Arguments) -> None:
         names = tuple(sorted(path.name for path in root.runs.glob("*") if path.is_dir()))
     runs = [RunFolder(root.runs / name) for name in names]
     complete = [run for run in runs if run.final.exists()]
-    trained = [run for run in complete if _shares_a_space(run)]
     if arguments.runs:
         for run in runs:
             if run not in complete:
                 print(f"{run.path.name} is not trained yet, and left out")
-    if complete and not (trained or arguments.published):
+    if not complete and not arguments.published:
+        raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
+    folder = arguments.report or root.path / "report"
+    if arguments.task == "probe":
+        if arguments.published:
+            raise ValueError("--published is for --task retrieval: runs alone are probed")
+        probed = probe_runs(root, arguments.features, complete, arguments.probe)
+        known = [_known_results(run) or nothing_evaluated(run) for run in complete]
+        report(root, arguments.features, complete, known, probed, folder)
+        return
+    comparing = [run for run in complete if _shares_a_space(run)]
+    if not (comparing or arguments.published):
         return
     stores = open_stores(root.store, arguments.features)
     digests = {str(source): store.fingerprint.digest() for source, store in stores.items()}
-    trained = [run for run in trained if _fits(run, digests)]
+    trained = [run for run in comparing if _fits(run, digests)]
     if not trained and not arguments.published:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
+    results = _evaluate(arguments, root, trained)
+    probed = written_probes(root, complete)
+    report(root, arguments.features, trained, results, probed, folder)
+
+
+def _evaluate(arguments: Arguments, root: Root, trained: list[RunFolder]) -> list[RunResults]:
+    """Zero-shot results of all runs, and then of published checkpoints."""
     benchmarks = _benchmarks(root, arguments.features)
     step_benchmarks = _step_benchmarks(root, arguments.features)
     results = []
@@ -99,35 +112,7 @@ def main(arguments: Arguments) -> None:
                 )
             )
             progress.advance()
-    metrics = [*(read_metrics(run.metrics) for run in trained), *([] for _ in arguments.published)]
-    content = ReportContent(
-        title="Zero-shot text-to-video retrieval",
-        about=ABOUT,
-        runs=[
-            Run(results=result, metrics=rows) for result, rows in zip(results, metrics, strict=True)
-        ],
-        skipped=skipped_videos(root, arguments.features),
-        provenance={
-            **provenance(root, arguments.features, trained),
-            **{
-                f"published {result.run}": {
-                    "model": result.stage,
-                    "SHA-256": result.checkpoint_sha256,
-                }
-                for result in results[len(trained) :]
-            },
-        },
-        frame=lambda benchmark, video_id, seconds: frame_jpeg(
-            root.benchmark(benchmark).resized / f"{video_id}.mp4", seconds
-        ),
-    )
-    pages = write_report(content, arguments.report or root.path / "report")
-    tables = [text_table(results), directions_text_table(results), *steps_text_tables(results)]
-    for table in (*tables, differences_text_table(results)):
-        if table is not None:
-            Console().print(table)
-    for page in pages:
-        print(page)
+    return results
 
 
 def _shares_a_space(run: RunFolder) -> bool:

@@ -87,6 +87,13 @@ class ClipBatch:
         """Some of the clips, with what was kept out of all."""
         return replace(self._each(lambda rows: rows[clips]), video_ids=self.video_ids[clips])
 
+    def pick(self, clips: Sequence[int]) -> "ClipBatch":
+        """These clips in this order, with what was kept out of all."""
+        places = torch.tensor(clips, dtype=torch.int64)
+        return replace(
+            self._each(lambda rows: rows[places]), video_ids=[self.video_ids[k] for k in clips]
+        )
+
     @property
     def num_kept_out(self) -> int:
         """Clips kept out of a modality, over all modalities."""

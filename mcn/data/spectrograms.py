@@ -17,13 +17,18 @@ BANDS = 40
 FRAMES_PER_SECOND = 100.0
 
 
+def holds_spectrograms(store: FeatureStore) -> bool:
+    """Whether its rows are frames of a log-mel spectrogram."""
+    return store.dim == BANDS and store.rows_per_second == FRAMES_PER_SECOND
+
+
 def check_spectrograms(store: FeatureStore, form: ClipForm) -> None:
     """Make sure that audio is stored in the form in which it is to be read.
 
     Raises:
         ValueError: Spectrograms are wanted and not stored, or the other way round.
     """
-    is_stored = store.dim == BANDS and store.rows_per_second == FRAMES_PER_SECOND
+    is_stored = holds_spectrograms(store)
     if form.spectrogram_frames is not None and not is_stored:
         raise ValueError(
             f"{store.folder} holds rows of {store.dim} numbers, {store.rows_per_second} a second, "

@@ -106,6 +106,22 @@ def evaluate_published(
     )
 
 
+def nothing_evaluated(run: RunFolder) -> RunResults:
+    """What a complete run is, without results."""
+    config = yaml.safe_load(run.config.read_text())["train"]
+    return RunResults(
+        run=run.path.name,
+        model=_model_name(config),
+        stage=config.get("stage", ""),
+        seed=config["seed"],
+        control=config.get("control", "none"),
+        checkpoint_sha256=file_sha256(run.final),
+        missing_audio="miss",
+        benchmarks={},
+        localization={},
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class _What:
     """What is evaluated."""
@@ -158,7 +174,8 @@ def _evaluate(
 def _model_name(config: Mapping[str, Any]) -> str:
     """As `TrainConfig.model_name`; runs of before say nothing of it."""
     model: str = config.get("model", "mcn")
-    return model if model == "mcn" else f"{model}-{config['space']}"
+    kind = {"mmv": "space", "xdc": "method"}.get(model)
+    return model if kind is None else f"{model}-{config[kind]}"
 
 
 def file_sha256(path: Path) -> str:

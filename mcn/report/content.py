@@ -1,9 +1,10 @@
 """What a report is made from: results and metrics of runs, what was skipped, where it came from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mcn.evaluation.results import RunResults
+from mcn.report.probes import ProbeReport, probe_report
 
 FrameLookup = Callable[[str, str, float], bytes | None]
 """JPEG of a frame by benchmark, video id and second; None where there is none."""
@@ -43,3 +44,5 @@ class ReportContent:
     """Sections of names and values. Values of the section `weights` that begin with `random` put
     a warning at the top of the report."""
     frame: FrameLookup
+    probes: ProbeReport = field(default_factory=lambda: probe_report([]))
+    """Of runs, and of features without any."""

@@ -123,7 +123,9 @@ def _titles(runs: Sequence[RunResults]) -> dict[str, str]:
     return {key: part.title for run in runs for key, part in run.benchmarks.items()}
 
 
-def _compared(runs: Sequence[RunResults], benchmark: str, direction: str) -> list[Order]:
+def _compared(
+    runs: Sequence[RunResults], benchmark: str, direction: str
+) -> list[Order[RunResults]]:
     """Orders whose spaces allow the direction."""
     return orders_of(
         [
@@ -134,7 +136,9 @@ def _compared(runs: Sequence[RunResults], benchmark: str, direction: str) -> lis
     )
 
 
-def _difference(first: Order, second: Order, benchmark: str, direction: str, k: int) -> Difference:
+def _difference(
+    first: Order[RunResults], second: Order[RunResults], benchmark: str, direction: str, k: int
+) -> Difference:
     return Difference(
         interval=recall_difference(
             _mean_hits(first, benchmark, direction, k),
@@ -145,7 +149,7 @@ def _difference(first: Order, second: Order, benchmark: str, direction: str, k: 
 
 
 def _mean_hits(
-    order: Order, benchmark: str, direction: str, k: int
+    order: Order[RunResults], benchmark: str, direction: str, k: int
 ) -> Float[np.ndarray, " queries"]:
     """Share of the seeds that find each query's item among the first k."""
     ranks = [run.benchmarks[benchmark].queries[direction].ranks for run in order.seeds]
@@ -154,7 +158,11 @@ def _mean_hits(
 
 
 def _row(
-    title: str, first: Order, second: Order, cells: dict[str, Difference], judged_by: str
+    title: str,
+    first: Order[RunResults],
+    second: Order[RunResults],
+    cells: dict[str, Difference],
+    judged_by: str,
 ) -> DifferenceRow:
     return DifferenceRow(
         benchmark=title, first=first.label, second=second.label, cells=cells, judged_by=judged_by

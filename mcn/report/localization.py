@@ -125,7 +125,7 @@ def fractions(
 
 
 def mean_fractions(
-    order: Order, benchmark: str, column: str, key: str
+    order: Order[RunResults], benchmark: str, column: str, key: str
 ) -> tuple[Float[np.ndarray, " videos"], Float[np.ndarray, " videos"]]:
     """The same, averaged over the seeds."""
     pairs = [fractions(run.localization[benchmark], column, key) for run in order.seeds]
@@ -161,11 +161,11 @@ def _table(
     )
 
 
-def _allows(order: Order, key: str, direction: str) -> bool:
+def _allows(order: Order[RunResults], key: str, direction: str) -> bool:
     return order.seeds[0].localization[key].allows(direction)
 
 
-def _cell(order: Order, key: str, column: str, direction: str) -> LocalizationCell:
+def _cell(order: Order[RunResults], key: str, column: str, direction: str) -> LocalizationCell:
     parts = [run.localization[key] for run in order.seeds]
     top, bottom = mean_fractions(order, key, column, direction)
     by_chance, _ = fractions(parts[0], column, CHANCE)

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from mcn.evaluation.results import RunResults
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 ORDERS = {
     "AV_T": "audio and video, then text",
@@ -17,7 +16,24 @@ PLAIN_MODEL = "mcn"
 """Its rows come first, and are called by their order alone."""
 
 
-def place(results: RunResults) -> tuple[bool, bool, str, int, str, str, int]:
+@runtime_checkable  # so that annotations can be checked in tests
+class OfRun(Protocol):
+    """Says of which run it is."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def stage(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def control(self) -> str: ...
+
+
+Results = TypeVar("Results", bound=OfRun)
+
+
+def place(results: OfRun) -> tuple[bool, bool, str, int, str, str, int]:
     """Sorts runs as they are shown: by model, order and seed; controls last."""
     known = list(ORDERS)
     index = known.index(results.stage) if results.stage in known else len(known)
@@ -28,18 +44,18 @@ def place(results: RunResults) -> tuple[bool, bool, str, int, str, str, int]:
 
 def label_of(model: str, stage: str, control: str) -> str:
     """How tables call an order of a model, or one of its controls."""
-    order = stage if model == PLAIN_MODEL else f"{model} {stage}"
+    order = stage if model == PLAIN_MODEL else f"{model} {stage}".strip()
     return order if control == "none" else f"{order}, {control.replace('-', ' ')}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class Order(Generic[Results]):
     """One order of training a model, or a control, with the runs that are its seeds."""
 
     model: str
     stage: str
     control: str
-    seeds: tuple[RunResults, ...]
+    seeds: tuple[Results, ...]
 
     @property
     def is_control(self) -> bool:
@@ -50,9 +66,9 @@ class Order:
         return label_of(self.model, self.stage, self.control)
 
 
-def orders_of(runs: Sequence[RunResults]) -> list[Order]:
+def orders_of(runs: Sequence[Results]) -> list[Order[Results]]:
     """All orders, as `place` sorts them."""
-    found: dict[tuple[str, str, str], list[RunResults]] = {}
+    found: dict[tuple[str, str, str], list[Results]] = {}
     for run in sorted(runs, key=place):
         found.setdefault((run.model, run.stage, run.control), []).append(run)
     return [
@@ -61,7 +77,9 @@ def orders_of(runs: Sequence[RunResults]) -> list[Order]:
     ]
 
 
-def pairs_to_compare(orders: Sequence[Order]) -> list[tuple[Order, Order]]:
+def pairs_to_compare(
+    orders: Sequence[Order[Results]],
+) -> list[tuple[Order[Results], Order[Results]]]:
     """Every two orders, and every order with its own controls."""
     return [
         (first, second)

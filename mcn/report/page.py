@@ -71,7 +71,7 @@ def _environment() -> dict[str, Any]:
 
 def _context(content: ReportContent) -> dict[str, Any]:
     runs = sorted(content.runs, key=lambda run: place(run.results))
-    results = [run.results for run in runs]
+    results = [run.results for run in runs if run.results.benchmarks or run.results.localization]
     by_input = build_table(results, list(BY_SENTENCES))
     table = by_input.only(MAIN_DIRECTION)
     judged = findings(table)
@@ -99,7 +99,9 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "differences": retrieval_differences(results, MAIN_DIRECTION),
         "localization": localization_tables(results, list(BY_SENTENCES)),
         "localization_differences": localization_differences(results, MAIN_DIRECTION),
-        "runs": results,
+        "probes": content.probes.tables,
+        "probe_differences": content.probes.differences,
+        "runs": [run.results for run in runs],
         "curves": draw_curves(runs),
         "falls": {
             name: [fall(run.metrics, name) for run in runs]

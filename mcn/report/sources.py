@@ -10,11 +10,9 @@ import yaml
 
 from mcn.data.benchmark_folder import benchmark_folders
 from mcn.data.ledger import read_ledger
-from mcn.data.probe_folder import has_labels
 from mcn.data.stores import (
     Features,
     Source,
-    open_stores,
     store_folders,
     videos_without_motion,
 )
@@ -37,7 +35,7 @@ def provenance(
     root: Root, features: Features, runs: Sequence[RunFolder]
 ) -> dict[str, dict[str, str]]:
     """Weights, features, configuration and snapshot of every run, versions and machine."""
-    stores = open_stores(root.store, features).values()
+    stores = _stores(root, features).values()
     sections = {"weights": {store.folder.name: _weights(store) for store in stores}}
     for store in stores:
         fingerprint = store.fingerprint
@@ -92,9 +90,7 @@ def _skipped(place: Root, features: Features) -> list[SkippedVideo]:
 
 
 def _stores(place: Root, features: Features) -> dict[Source, FeatureStore]:
-    """Those of a benchmark of classes as far as there are any: it needs not all modalities."""
-    if not has_labels(place.path):
-        return open_stores(place.store, features)
+    """As far as there are any: benchmarks of classes and runs on raw clips need not have all."""
     paths = store_folders(place.store, features)
     return {source: FeatureStore(path) for source, path in paths.items() if path.exists()}
 

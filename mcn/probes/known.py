@@ -1,0 +1,72 @@
+"""What of a `probe.json` still holds, and what is left to do."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcn.data.labelled_videos import LabelledVideos
+from mcn.probes.chance import TOP, majority_accuracy
+from mcn.probes.results import BenchmarkProbes, Part, ProbeResults, TestSide, read_probes
+from mcn.probes.settings import ProbeSettings, Way
+from mcn.probes.sides import videos_of
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One way of classifying, on all splits."""
+
+    way: Way
+    looks_at: str
+
+    def is_of(self, part: Part) -> bool:
+        return (part.way, part.looks_at) == (self.way, self.looks_at)
+
+
+def known_probes(path: Path, nothing: ProbeResults) -> ProbeResults:
+    """What is written down for this very checkpoint, where it can be read; else nothing."""
+    if not path.exists():
+        return nothing
+    try:
+        known = read_probes(path)
+    except ValueError:
+        print(f"{path} is of an earlier version or damaged, and made again")
+        return nothing
+    is_of_it = known.checkpoint_sha256 == nothing.checkpoint_sha256
+    return dataclasses.replace(nothing, benchmarks=known.benchmarks) if is_of_it else nothing
+
+
+def parts_that_hold(
+    known: BenchmarkProbes, data: Mapping[str, str], asked: list[Asked], settings: ProbeSettings
+) -> tuple[Part, ...]:
+    """Of the same data, and by the settings of now where their way is asked for.
+
+    Args:
+        known: Parts of a benchmark.
+        data: Digest of what each input is made from.
+        asked: What is wanted now.
+        settings: Of now.
+    """
+    return tuple(
+        part
+        for part in known.parts
+        if part.data == data[part.looks_at]
+        and (part.settings == settings.deciding(part.way) or not any(a.is_of(part) for a in asked))
+    )
+
+
+def nothing_probed(title: str, labelled: LabelledVideos) -> BenchmarkProbes:
+    """A benchmark with its test sides, and no part."""
+    return BenchmarkProbes(
+        title=title,
+        num_classes=len(labelled.classes),
+        splits=tuple(_test_side(labelled, number) for number in range(len(labelled.splits))),
+        parts=(),
+    )
+
+
+def _test_side(labelled: LabelledVideos, number: int) -> TestSide:
+    split = labelled.splits[number]
+    train, test = videos_of(labelled, split.train), videos_of(labelled, split.test)
+    top1, top5 = (majority_accuracy(train.labels, test.labels, top) for top in TOP)
+    return TestSide(video_ids=test.ids, groups=test.groups, chance=(top1, top5))

@@ -1,0 +1,193 @@
+"""Classifies the videos of benchmarks by what a model makes of them, and keeps what is done."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from mcn.data.labelled_videos import LabelledVideos
+from mcn.modality import Modality
+from mcn.probes.clip_rows import HeldRows, MadeRows
+from mcn.probes.footing import Footing
+from mcn.probes.frozen import classify_frozen
+from mcn.probes.known import Asked, known_probes, nothing_probed, parts_that_hold
+from mcn.probes.labelled_clips import LabelledClips, digest_of
+from mcn.probes.learnt import LearntProbe
+from mcn.probes.results import BenchmarkProbes, Part, ProbeResults, write_probes
+from mcn.probes.rows import RowsOfClips, rows_of_clips
+from mcn.probes.settings import INPUTS, ProbeSettings, Way
+from mcn.probes.sides import Sides, ranks_of_own_class, sides_of
+from mcn.progress import Progress
+
+NO_USABLE_CLIP = "no-usable-clip"
+"""Of a video whose clips cannot be read, or have features or rows that are not finite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeBenchmark:
+    """Videos of known classes."""
+
+    title: str
+    folder: Path
+    labelled: LabelledVideos
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is probed: a model, or features without any."""
+
+    nothing: ProbeResults
+    """What it is, without results."""
+    path: Path
+    """Where results are written down."""
+    ways: tuple[Way, ...]
+    """In which it can be probed."""
+    clips: Callable[[ProbeBenchmark, tuple[Modality, ...]], LabelledClips]
+    footing: Callable[[tuple[Modality, ...]], Footing]
+    """Makes a new one at each call, which may learn without harm to others."""
+
+
+def probe(
+    subject: Subject, benchmarks: Mapping[str, ProbeBenchmark], settings: ProbeSettings
+) -> ProbeResults:
+    """All that is asked for; of it, what is written down and still holds is read.
+
+    Raises:
+        ValueError: A class has too few training videos with features.
+    """
+    known = known_probes(subject.path, subject.nothing)
+    done: dict[str, BenchmarkProbes] = {}
+    for key, benchmark in benchmarks.items():
+        work = _Work(subject, benchmark, settings, known.benchmarks.get(key))
+        done[key] = work.held
+        with Progress(
+            f"probe {subject.nothing.run} on {benchmark.title}", total=len(work.left), unit="parts"
+        ) as progress:
+            for part in work.parts():
+                done[key] = dataclasses.replace(done[key], parts=(*done[key].parts, part))
+                later = {k: part for k, part in known.benchmarks.items() if k not in done}
+                write_probes(subject.path, dataclasses.replace(known, benchmarks={**done, **later}))
+                progress.advance()
+    return dataclasses.replace(known, benchmarks=done)
+
+
+class _Work:
+    """What is left to do on one benchmark."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        benchmark: ProbeBenchmark,
+        settings: ProbeSettings,
+        known: BenchmarkProbes | None,
+    ) -> None:
+        self.subject = subject
+        self.benchmark = benchmark
+        self.settings = settings
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        labelled = benchmark.labelled
+        asked = [
+            Asked(way, looks_at)
+            for looks_at in settings.inputs(labelled.modalities)
+            for way in settings.asked_ways
+            if way in subject.ways
+        ]
+        nothing = nothing_probed(benchmark.title, labelled)
+        known = known or nothing
+        self.inputs = dict.fromkeys(
+            [*(one.looks_at for one in asked), *(part.looks_at for part in known.parts)]
+        )
+        self.clips = {name: subject.clips(benchmark, INPUTS[name]) for name in self.inputs}
+        annotation = digest_of(dataclasses.asdict(labelled))
+        self.data = {
+            name: digest_of([annotation, clips.digest]) for name, clips in self.clips.items()
+        }
+        held = parts_that_hold(known, self.data, asked, settings)
+        self.held = dataclasses.replace(nothing, parts=held)
+        self.left = [
+            (one, number)
+            for one in asked
+            for number in range(len(labelled.splits))
+            if not any(one.is_of(part) and part.split == number for part in held)
+        ]
+
+    def parts(self) -> Iterator[Part]:
+        """One after the other, as they are done."""
+        rows: dict[str, RowsOfClips] = {}
+        for asked, number in self.left:
+            looks_at = asked.looks_at
+            if looks_at not in rows:
+                footing = self.subject.footing(INPUTS[looks_at])
+                clips = self.clips[looks_at]
+                rows[looks_at] = rows_of_clips(
+                    footing, clips.source, self.device, is_held=clips.is_fixed
+                )
+            sides = self._sides(asked, number, rows[looks_at])
+            scores, chosen = self._classify(asked, sides, rows[looks_at])
+            yield self._part(asked, number, sides, scores, chosen)
+
+    def _sides(self, asked: Asked, number: int, rows: RowsOfClips) -> Sides:
+        """A video whose clips are all unusable counts as missing too."""
+        missing = dict(self.clips[asked.looks_at].missing)
+        missing |= dict.fromkeys(rows.unusable_videos, NO_USABLE_CLIP)
+        return sides_of(self.benchmark.labelled, number, missing, self.benchmark.title)
+
+    def _classify(
+        self, asked: Asked, sides: Sides, rows: RowsOfClips
+    ) -> tuple[Float[np.ndarray, "videos classes"], dict[str, float]]:
+        num_classes = len(self.benchmark.labelled.classes)
+        if not sides.test.ids:
+            return np.empty((0, num_classes)), {}
+        if asked.way == "frozen":
+            train, test = (rows.means(side.ids) for side in (sides.train, sides.test))
+            return classify_frozen(sides.train, train, test, self.settings)
+        return LearntProbe(
+            lambda: self._new_rows(asked, rows),
+            rows,
+            self.settings,
+            num_classes=num_classes,
+            device=self.device,
+        ).classify(sides.train, sides.test)
+
+    def _new_rows(self, asked: Asked, rows: RowsOfClips) -> HeldRows | MadeRows:
+        clips = self.clips[asked.looks_at]
+        if asked.way == "linear" and clips.is_fixed:
+            return HeldRows(rows.rows, self.device)
+        footing = self.subject.footing(INPUTS[asked.looks_at])
+        return MadeRows(
+            footing,
+            clips.source,
+            self.device,
+            learns=asked.way == "finetune",
+            is_held=clips.is_fixed,
+        )
+
+    def _part(
+        self,
+        asked: Asked,
+        number: int,
+        sides: Sides,
+        scores: Float[np.ndarray, "videos classes"],
+        chosen: dict[str, float],
+    ) -> Part:
+        labelled = self.benchmark.labelled
+        ranks = ranks_of_own_class(scores, sides.test.labels).tolist()
+        found = dict(zip(sides.test.ids, ranks, strict=True))
+        return Part(
+            way=asked.way,
+            looks_at=asked.looks_at,
+            split=number,
+            data=self.data[asked.looks_at],
+            settings=self.settings.deciding(asked.way),
+            ranks=tuple(
+                found.get(video_id, len(labelled.classes))
+                for video_id in labelled.splits[number].test
+            ),
+            missing=sides.missing,
+            num_left_out=sides.num_left_out,
+            chosen=chosen,
+        )
