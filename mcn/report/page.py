@@ -19,6 +19,7 @@ from mcn.report.examples import galleries
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
 from mcn.report.orders import place
+from mcn.report.spaces import space_findings
 from mcn.report.table import BY_SOUND, DIRECTIONS, MARKS
 from mcn.report.terms import fall, families
 from mcn.report.verdicts import findings, missing_inputs, summary
@@ -81,6 +82,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "by_input": build_table(results, list(DIRECTIONS)),
         "num_inputs": len(DIRECTIONS),
         "by_sound": build_table([run for run in results if _is_heard(run)], list(BY_SOUND)),
+        "spaces": space_findings(results),
         "findings": judged,
         "summary": summary(judged),
         "missing_inputs": missing_inputs(results),
