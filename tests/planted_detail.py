@@ -32,7 +32,7 @@ from mcn.data.stores import open_stores
 from mcn.evaluation.differences import seed_interval
 from mcn.evaluation.retrieval import retrieval_metrics
 from mcn.evaluation.zero_shot import comparable, embed_benchmark, load_model, sound_space
-from mcn.modality import MMV_SPACES
+from mcn.modality import MMV_SPACES, MmvSpace
 from mcn.models.trained import Model
 from mcn.objectives import Stage
 from mcn.training.checkpoint import load_checkpoint
@@ -113,7 +113,7 @@ def trained_model(root: Path, config: TrainConfig) -> Model:
     if not root.exists():
         write_planted(root / "store", num_videos=NUM_TRAINED, world=config.seed, part=0)
         write_planted(root / "heldout", num_videos=NUM_HELD_OUT, world=config.seed, part=1)
-    run = RunFolder(root / f"{config.temperature}-{config.mil_nce_weight}" / config.name)
+    run = RunFolder(root / config.name)
     train(config, Runtime(loader_workers=0), open_stores(root / "store", FEATURES), run)
     return load_model(load_checkpoint(run.final))
 
@@ -135,6 +135,20 @@ def recalls(root: Path, model: Model) -> dict[str, float]:
     }
 
 
+def measured(
+    chosen: TrainConfig, spaces: Sequence[MmvSpace], seeds: Sequence[int]
+) -> dict[MmvSpace, list[dict[str, float]]]:
+    """Recalls of each arrangement, seed by seed."""
+    found: dict[MmvSpace, list[dict[str, float]]] = {space: [] for space in spaces}
+    with TemporaryDirectory() as folder:
+        for seed in seeds:
+            root = Path(folder) / str(seed)
+            for space in spaces:
+                model = trained_model(root, replace(chosen, space=space, seed=seed))
+                found[space].append(recalls(root, model))
+    return found
+
+
 def told(values: Sequence[float], sign: str = "") -> str:
     interval = seed_interval(np.array(values))
     low, high = (f"{end:{sign}.1f}" for end in (interval.low, interval.high))
@@ -147,21 +161,15 @@ def main(seeds: range) -> None:
         f"R@1 {100 / NUM_QUERIES:.1f}, R@10 {1000 / NUM_QUERIES:.1f}"
     )
     for case, chosen in (("contested", CONTESTED), ("roomy", ROOMY)):
-        found: dict[str, list[dict[str, float]]] = {}
-        with TemporaryDirectory() as folder:
-            for seed in seeds:
-                for space in MMV_SPACES:
-                    root = Path(folder) / str(seed)
-                    config = replace(chosen, space=space, seed=seed)
-                    found.setdefault(space, []).append(recalls(root, trained_model(root, config)))
+        found = measured(chosen, MMV_SPACES, seeds)
         for space, of_seeds in found.items():
             for way in of_seeds[0]:
                 print(f"{case:9} {space:18} {way:9} {told([one[way] for one in of_seeds])}")
-        for space in ("shared", "disjoint"):
-            for way in found[space][0]:
-                pairs = zip(found["fac"], found[space], strict=True)
-                less = told([fac[way] - other[way] for fac, other in pairs], "+")
-                print(f"{case:9} fac less {space:9} {way:9} {less}")
+        for other in MMV_SPACES[1:]:
+            for way in found[other][0]:
+                pairs = zip(found["fac"], found[other], strict=True)
+                less = told([fac[way] - rival[way] for fac, rival in pairs], "+")
+                print(f"{case:9} fac less {other:9} {way:9} {less}")
 
 
 if __name__ == "__main__":
