@@ -18,6 +18,7 @@ So the contested case should tell the arrangements apart in what pictures and so
 other; and text in what it finds of sounds, where the coarse head throws away the detail that in a
 shared space stays in the way. Corpus, noise, rate and these two cases were chosen on seeds 100 to
 102, and then measured on 0 to 4. A seed decides the corpus, the held-out clips and the training.
+What came out, with what did not, stands in DECISIONS.md.
 """
 
 import sys
