@@ -14,6 +14,7 @@ from mcn.data.ledger import read_ledger
 from mcn.data.picture_form import PictureForm
 from mcn.data.probe_folder import read_labels
 from mcn.data.stores import Features
+from mcn.modality import Modality
 from mcn.models.xdc import Xdc, XdcDims
 from mcn.probes.probe import NO_USABLE_CLIP
 from mcn.probes.results import read_probes
@@ -51,9 +52,14 @@ def test_videos_that_were_not_resized_are_missing_with_a_reason(root: Root) -> N
     place = root.benchmark("ucf101")
     labelled = read_labels(place.path)
     assert LOST in labelled.labels and len(labelled.labels) == 18
+    asked: list[tuple[tuple[Modality, ...], float]] = [
+        (("video",), 1.0),
+        (("video", "audio"), 1.0),
+        (("video",), 0.4),
+    ]
     of_video, of_both, shorter = (
         raw_clips(place, labelled, modalities, FORM, clip_seconds=seconds, most_per_video=2)
-        for modalities, seconds in ((("video",), 1.0), (("video", "audio"), 1.0), (("video",), 0.4))
+        for modalities, seconds in asked
     )
     assert of_video.missing == {LOST: NOT_RESIZED}
     assert len(of_video.source.places) == 17

@@ -121,6 +121,7 @@ def test_models_stand_in_one_table_and_what_no_space_compares_is_said_there(root
     by_input = [line for line in table.splitlines() if line.startswith("| mmv-disjoint AVT | ")]
     assert "| audio alone: in no space with text | - |" in by_input[2]
     assert "| video alone | -" not in by_input[1]
+    assert "sentences with audio alone: mmv-fac AVT **can, unlike** mmv-disjoint AVT" in table
     others = table.partition("## Other directions")[2].partition("\n## ")[0].splitlines()
     by_sound = [line for line in others if line.startswith("|") and "(v2a)" in line]
     assert len(by_sound) == 4 and not any("| - |" in line for line in by_sound)

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
+from scipy.special import stdtrit
 
 from mcn.evaluation.statistics import (
     CONFIDENCE,
@@ -63,6 +64,24 @@ def recall_difference(
     return bootstrap_interval(
         value, lambda counts: (counts @ gained) / (counts @ sizes), len(sizes), resamples, seed
     )
+
+
+def seed_interval(of_seeds: Float[np.ndarray, " seeds"]) -> Interval:
+    """Mean over training seeds, with Student's interval for that of all seeds.
+
+    Args:
+        of_seeds: What each seed gave; of two models, the difference within each seed.
+
+    Raises:
+        ValueError: One seed tells nothing of others.
+    """
+    num_seeds = len(of_seeds)
+    if num_seeds < 2:
+        raise ValueError(f"{num_seeds} seed tells nothing of other seeds: give at least 2")
+    quantile = stdtrit(num_seeds - 1, (1 + CONFIDENCE) / 2)
+    half_width = float(quantile * of_seeds.std(ddof=1) / num_seeds**0.5)
+    value = float(of_seeds.mean())
+    return Interval(value, value - half_width, value + half_width)
 
 
 def told_apart(difference: Interval) -> DifferenceVerdict:

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from mcn.evaluation.differences import DifferenceVerdict, recall_difference, told_apart
+from mcn.evaluation.differences import (
+    DifferenceVerdict,
+    recall_difference,
+    seed_interval,
+    told_apart,
+)
 from mcn.evaluation.localization_statistics import mean_of_tasks_interval
 from mcn.evaluation.results import RunResults
 from mcn.evaluation.retrieval import RECALL_AT
@@ -36,6 +41,11 @@ class Difference:
     @property
     def verdict(self) -> DifferenceVerdict:
         return told_apart(self.interval)
+
+    @property
+    def sign(self) -> int:
+        """1 where the first has more, -1 where it has less, 0 where that cannot be told."""
+        return (self.interval.low > 0) - (self.interval.high < 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +88,9 @@ def retrieval_differences(runs: Sequence[RunResults], direction: str) -> Differe
     rows = []
     for key, title in _titles(runs).items():
         for first, second in pairs_to_compare(_compared(runs, key, direction)):
-            cells = {f"R@{k}": _difference(first, second, key, direction, k) for k in RECALL_AT}
+            cells = {
+                f"R@{k}": query_difference(first, second, key, direction, k) for k in RECALL_AT
+            }
             rows.append(_row(title, first, second, cells, columns[-1]))
     return DifferenceTable(columns=columns, rows=tuple(rows))
 
@@ -92,11 +104,39 @@ def direction_differences(
         for direction in directions:
             for first, second in pairs_to_compare(_compared(runs, key, direction)):
                 cells = rows.setdefault((title, first.label, second.label), {})
-                cells[direction] = _difference(first, second, key, direction, RECALL_AT[-1])
+                cells[direction] = query_difference(first, second, key, direction, RECALL_AT[-1])
     return [
         DirectionsRow(benchmark=title, first=first, second=second, cells=cells)
         for (title, first, second), cells in rows.items()
     ]
+
+
+def query_difference(
+    first: Order[RunResults], second: Order[RunResults], benchmark: str, direction: str, k: int
+) -> Difference:
+    """Of recall at k, each query's being the mean over the seeds; whole videos are drawn."""
+    return Difference(
+        interval=recall_difference(
+            _mean_hits(first, benchmark, direction, k),
+            _mean_hits(second, benchmark, direction, k),
+            groups=first.seeds[0].benchmarks[benchmark].video_ids,
+        )
+    )
+
+
+def seed_difference(
+    first: Order[RunResults], second: Order[RunResults], benchmark: str, direction: str, k: int
+) -> Difference | None:
+    """Of recall at k over the seeds that both have, each less the same seed of the other; None
+    where these are fewer than two.
+    """
+    recalls = [_recall_by_seed(order, benchmark, direction, k) for order in (first, second)]
+    common = sorted(recalls[0].keys() & recalls[1].keys())
+    if len(common) < 2:
+        return None
+    return Difference(
+        interval=seed_interval(np.array([recalls[0][s] - recalls[1][s] for s in common]))
+    )
 
 
 def localization_differences(runs: Sequence[RunResults], direction: str) -> DifferenceTable:
@@ -155,6 +195,15 @@ def _mean_hits(
     ranks = [run.benchmarks[benchmark].queries[direction].ranks for run in order.seeds]
     mean: np.ndarray = (np.array(ranks) < k).mean(axis=0)
     return mean
+
+
+def _recall_by_seed(
+    order: Order[RunResults], benchmark: str, direction: str, k: int
+) -> dict[int, float]:
+    return {
+        run.seed: float((np.array(run.benchmarks[benchmark].queries[direction].ranks) < k).mean())
+        for run in order.seeds
+    }
 
 
 def _row(

@@ -23,6 +23,7 @@ from mcn.report.examples import galleries
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
 from mcn.report.orders import place
+from mcn.report.spaces import space_findings
 from mcn.report.table import MARKS
 from mcn.report.terms import fall, families
 from mcn.report.verdicts import findings, missing_inputs, summary
@@ -94,6 +95,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "other_differences": direction_differences(results, list(OTHERS)),
         "other_directions": list(OTHERS),
         "space_notes": space_notes(results),
+        "spaces": space_findings(results),
         "findings": judged,
         "summary": summary(judged),
         "differences": retrieval_differences(results, MAIN_DIRECTION),
