@@ -47,7 +47,7 @@ def train_here(
 ) -> RunFolder:
     run = RunFolder(root / "runs" / name)
     # So that a set of some dozen clips is several chunks.
-    extraction.CLIPS_AT_ONCE = clips_at_once
+    extraction.CLIPS_AT_ONCE["features"] = clips_at_once
     clips = clips_of(root, config)
     data = fingerprints_of(clips.reader.stores)
     train_xdc(config, OFTEN, clips, run, data=data, categories=categories)
