@@ -1,6 +1,7 @@
 """A run on raw clips is probed on the resized videos of a benchmark."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,9 @@ def test_videos_that_were_not_resized_are_missing_with_a_reason(root: Root) -> N
     place = root.benchmark("ucf101")
     labelled = read_labels(place.path)
     assert LOST in labelled.labels and len(labelled.labels) == 18
-    of_video, of_both, shorter = (
-        raw_clips(place, labelled, modalities, FORM, clip_seconds=seconds, most_per_video=2)
-        for modalities, seconds in ((("video",), 1.0), (("video", "audio"), 1.0), (("video",), 0.4))
-    )
+    cut = partial(raw_clips, place, labelled, form=FORM, most_per_video=2)
+    of_video, shorter = (cut(modalities=("video",), clip_seconds=s) for s in (1.0, 0.4))
+    of_both = cut(modalities=("video", "audio"), clip_seconds=1.0)
     assert of_video.missing == {LOST: NOT_RESIZED}
     assert len(of_video.source.places) == 17
     assert len(shorter.source.places) == 34
