@@ -14,7 +14,7 @@ from torch import Tensor
 from mcn.data.batches import ClipBatch, ClipRows, Clips, collate
 from mcn.data.clip_source import Places
 from mcn.data.labelled_videos import LabelledVideos, Split
-from mcn.modality import Modality
+from mcn.modality import MmvSpace, Modality, Space
 from mcn.models.mmv import Mmv, MmvDims
 from mcn.probes.chance import majority_accuracy
 from mcn.probes.clip_rows import HeldRows, MadeRows
@@ -217,6 +217,25 @@ def test_rows_of_a_fixed_clip_need_not_be_made_again() -> None:
     by_rows, _ = held.classify(sides.train, sides.test)
     by_clips, _ = learnt(rows, "linear", model).classify(sides.train, sides.test)
     np.testing.assert_allclose(by_rows, by_clips, atol=1e-5)
+
+
+@pytest.mark.parametrize(("space", "finest"), [("fac", "fine"), ("disjoint", "video-audio")])
+def test_a_probe_stands_on_the_finest_space_of_a_modality(space: MmvSpace, finest: Space) -> None:
+    dims = MmvDims(video=DIM, audio=4, text=5, fine=8, coarse=4, sentence=6)
+    model = Mmv(dims, space=space).eval()
+    rows = planted_rows(labelled_videos(), spread=0.3)
+    batch = PlantedClips(rows).read([0, 3, 7])
+    embedded = model.embed(batch, ("video", "audio"), finest)
+    both = ModelRows(model, ("video", "audio"))(batch)
+    assert torch.equal(both, torch.cat([embedded["video"], embedded["audio"]], dim=1))
+
+
+def test_of_spectrograms_alone_the_mean_over_their_sound_frames_is_taken() -> None:
+    batch = PlantedClips(planted_rows(labelled_videos(), spread=0.3)).read([0, 1])
+    frames = torch.arange(2 * 3 * 4, dtype=torch.float16).reshape(2, 3, 4)
+    heard = replace(batch, audio=frames, audio_frames=torch.tensor([4, 2]))
+    expected = torch.stack([frames[0].float().mean(dim=1), frames[1, :, :2].float().mean(dim=1)])
+    assert torch.equal(FeaturesAlone(("audio",))(heard), expected)
 
 
 def test_clips_that_are_read_ahead_by_others_are_the_same() -> None:
