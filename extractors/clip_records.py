@@ -11,7 +11,7 @@ from torch import Tensor
 from extractors.batching import Packer
 from extractors.clips import FPS, FRAMES_PER_CLIP, ClipExtractor, clips_of
 from extractors.corpus import ResizedVideos
-from extractors.extract import network_record
+from extractors.network_record import network_record
 from extractors.one_pass import MediaSource
 from extractors.sandbox import DEFAULT_LIMITS, SandboxLimits
 from extractors.weights import Weights

@@ -11,7 +11,7 @@ from torch import Tensor
 from extractors.audio import HOP_SAMPLES, SAMPLE_RATE, log_mel
 from extractors.batching import OneByOne
 from extractors.corpus import ResizedVideos
-from extractors.extract import features_record
+from extractors.network_record import features_record
 from extractors.one_pass import MediaSource
 from extractors.sandbox import DEFAULT_LIMITS, SandboxLimits
 from extractors.streams import Sound, Stream

@@ -1,4 +1,4 @@
-"""Puts together what makes the records of each modality, for the videos below a root."""
+"""Puts together what makes the records of video and sound, for the videos below a root."""
 
 import itertools
 from functools import partial
@@ -25,7 +25,6 @@ from extractors.corpus import ResizedVideos, resized_videos
 from extractors.log_mel_records import LogMelRecords
 from extractors.media import MediaError, read_waveform
 from extractors.moving_pictures import moving_pictures_of
-from extractors.text_records import TextRecords
 from extractors.video import (
     VideoExtractor,
     build_backbone,
@@ -36,8 +35,6 @@ from extractors.video import (
 )
 from extractors.video_records import VideoRecords
 from extractors.weights import fit_batch_norms, load_weights, resolve_weights
-from extractors.words import Vocabulary, word_table
-from mcn.data.captions import Captions
 from mcn.models.davenet import DAVENETS
 from mcn.root import Root
 
@@ -126,11 +123,6 @@ def log_mel_source(place: Root, *, min_complete: float) -> LogMelRecords:
     """Log-mel spectrograms of the resized videos of `place`."""
     videos = ResizedVideos.below(place)
     return LogMelRecords(videos, name="audio-logmel", min_complete=min_complete)
-
-
-def text_source(captions: dict[str, Captions], place: Root, *, word_vectors: Path) -> TextRecords:
-    """Words of captions, by their numbers in the table of a file of word vectors."""
-    return TextRecords(captions, Vocabulary.of(word_table(word_vectors, place.store)))
 
 
 def _first_videos(root: Root) -> list[Path]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from extractors.batching import Packer
 from extractors.corpus import ResizedVideos
-from extractors.extract import network_record
+from extractors.network_record import network_record
 from extractors.one_pass import MediaSource
 from extractors.sandbox import DEFAULT_LIMITS, SandboxLimits
 from extractors.streams import Pictures, Stream

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 
-from gensim.models import KeyedVectors, Word2Vec
-
 from mcn.data.words import tokenize
 from mcn.store.word_table import WordTable, table_folder, write_word_table
 
@@ -61,6 +59,8 @@ def word_table(path: Path, store: Path) -> WordTable:
     made = table_folder(store, sha256)
     if made.exists():
         return WordTable.open(made)
+    from gensim.models import KeyedVectors  # takes a second, and each task finds the table made
+
     try:
         keyed = KeyedVectors.load_word2vec_format(str(path), binary=True)
     except (EOFError, ValueError) as error:
@@ -93,6 +93,8 @@ def train_word2vec(texts: Iterable[str], path: Path, *, seed: int) -> None:
     Raises:
         ValueError: If there are no words.
     """
+    from gensim.models import Word2Vec  # as above
+
     sentences = [[word.lower() for word in tokenize(text)] for text in texts]
     if not any(sentences):
         raise ValueError(f"{path}: the {len(sentences)} texts to train on hold no words")

@@ -209,8 +209,7 @@ def _cost(
 
 
 def _task(index: int, root: Root, place: Root, arguments: Arguments) -> None:
-    # Imports torch: seconds and a gigabyte, which planning 900 tasks on a login node does without.
-    from jobs.extract_task import extract_shards
+    from jobs.extract_task import extract_shards  # which planning 900 tasks does without
 
     extract_shards(
         index,

@@ -92,7 +92,7 @@ def serve() -> None:
     """Fork a process for each line."""
     import tyro
 
-    import jobs.extract_task  # noqa: F401  (what a task imports, before there is one)
+    import jobs.extract_media  # noqa: F401  (what a task imports, before there is one)
     from jobs.command import run_command
     from jobs.extract import Arguments, main
 

@@ -12,8 +12,9 @@ import torch
 
 from extractors.audio_records import AudioRecords
 from extractors.corpus import ResizedVideos
-from extractors.extract import Wanted, network_record
+from extractors.extract import Wanted
 from extractors.extract_config import ExtractConfig
+from extractors.network_record import network_record
 from extractors.one_pass import Decoding, MediaSource, records_in_one_pass
 from extractors.resize import ResizeConfig, resize_video
 from extractors.sandbox import SandboxLimits

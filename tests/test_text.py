@@ -159,3 +159,8 @@ def test_texts_without_words_train_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the 2 texts to train on hold no words"):
         train_word2vec(["", "..."], tmp_path / "words.bin", seed=0)
     assert not (tmp_path / "words.bin").exists()
+
+
+def test_a_task_of_captions_imports_neither_torch_nor_gensim() -> None:
+    check = "import sys, jobs.extract_task; print({'torch', 'gensim'} & sys.modules.keys())"
+    assert subprocess.check_output([sys.executable, "-c", check]) == b"set()\n"

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from mcn.data.clip_source import ClipSource
-from mcn.models.raw_encoders import VideoNetwork, load_video_weights
 from mcn.models.xdc import Xdc, XdcDims
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
@@ -25,21 +24,18 @@ from mcn.training.distributed import (
 from mcn.training.guard import Guard
 from mcn.training.loader import read_ahead, workers_for
 from mcn.training.run_folder import MetricsLog, RunFolder
-from mcn.training.statistics import standardise_by
 from mcn.training.stepper import Stepper
 from mcn.training.unread import UnreadVideos
 from mcn.training.waiting import WaitingForData
+from mcn.training.xdc.beginning import begin_with
 from mcn.training.xdc.clustering import category_numbers, seed_of
 from mcn.training.xdc.config import XdcConfig
 from mcn.training.xdc.draws import DrawnBatches, Draws
-from mcn.training.xdc.extraction import CLIPS_AT_ONCE, Chunks, Extraction
-from mcn.training.xdc.first_norms import fit_batch_norms
+from mcn.training.xdc.extraction import CLIPS_AT_ONCE, Extraction
 from mcn.training.xdc.kept_features import KeptFeatures
 from mcn.training.xdc.learner import XdcLearner
 from mcn.training.xdc.numbered import NumberedClips
 from mcn.training.xdc.rounds import PseudoLabels, new_pseudo_labels
-
-MOST_CHUNKS_FOR_STATISTICS = 32
 
 
 def train_xdc(
@@ -235,18 +231,15 @@ class _Loop:
     def _restore(self, saved: Checkpoint | None) -> None:
         config, dims = self.config, self.source.dims
         torch.manual_seed(config.seed)
-        sizes = XdcDims(
-            video=dims["video"],
-            audio=dims["audio"],
-            clusters=config.clusters,
-            hidden=config.hidden_dim,
-            out=config.encoder_dim,
-        )
+        known = {"video": dims["video"], "audio": dims["audio"], "hidden": config.hidden_dim}
+        sizes = XdcDims(**known, clusters=config.clusters, out=config.encoder_dim)
         self.model = Xdc(
             sizes, method=config.method, inputs=config.inputs, pictures=config.pictures
         ).to(self.device)
         if saved is None:
-            self._begin()
+            begin_with(
+                self.model, config, self.source, self.device, clips_at_once=self.clips_at_once
+            )
         else:
             self.model.load_state_dict(saved.part("model"))
             torch.set_rng_state(saved.tensors["random_state"])
@@ -264,19 +257,6 @@ class _Loop:
         )
         if saved is not None:
             self.stepper.load_state(saved)
-
-    def _begin(self) -> None:
-        """What is known of the set before the first step."""
-        encoder = self.model.encoders["video"]
-        if isinstance(encoder, VideoNetwork):
-            if self.config.video_weights != "random":
-                load_video_weights(encoder, Path(self.config.video_weights))
-            fit_batch_norms(self.model, self.source, self.device, clips_at_once=self.clips_at_once)
-            return
-        chunks = Chunks(self.source, self.clips_at_once)
-        every = -(-len(chunks) // MOST_CHUNKS_FOR_STATISTICS)
-        mine = range(0, len(chunks), every)[rank() :: world_size()]
-        standardise_by(self.model.standardizers(), (chunks[chunk] for chunk in mine))
 
     def _extraction(self, kept: KeptFeatures) -> Extraction:
         return Extraction(
