@@ -17,12 +17,15 @@ from mcn.data.captions import read_captions
 from mcn.data.stores import Features
 from mcn.modality import MMV_SPACES, MmvSpace
 from mcn.objectives import Stage
+from mcn.probes.settings import ProbeSettings
 from mcn.progress import Progress
 from mcn.root import Root
 from mcn.training.config import DEMO, MMV, TrainConfig
+from mcn.training.xdc.config import DEMO as XDC_DEMO
+from mcn.training.xdc.config import Method, XdcConfig
 from slurm.launch import Target
 
-BENCHMARKS = ("youcook2", "msrvtt")
+BENCHMARKS = ("youcook2", "msrvtt", "ucf101")
 
 # Fixed beforehand: the row and the seed that are trained once more with the captions of other
 # videos.
@@ -42,6 +45,8 @@ class Arguments:
     """Rows of MCN in the table."""
     mmv_spaces: tuple[MmvSpace, ...] = MMV_SPACES
     """Rows of MMV, each of which trains all three modalities at once."""
+    xdc_methods: tuple[Method, ...] = ("sdc", "xdc")
+    """Rows of XDC, which are judged by classifiers alone."""
     mmv_epochs: int = 20
     """Passes over the videos in a row of MMV."""
     stage1_epochs: int = 20
@@ -80,26 +85,54 @@ def main(arguments: Arguments) -> None:
             )
         )
     features = Features(video=f"video-{arguments.backbone}")
-    runs = {f"demo-{config.name}": config for config in _rows(arguments)}
-    for name, config in runs.items():
-        train.main(
-            train.Arguments(config=config, features=features, root=root.path, run=name, target=here)
+    runs = _runs(arguments, Where(root.path, features, here))
+    for run in runs:
+        train.main(run)
+    evaluate.main(
+        evaluate.Arguments(
+            features=features,
+            task="all",
+            probe=ProbeSettings(ways="frozen", modalities="video,audio"),
+            root=root.path,
+            runs=tuple(str(run.run) for run in runs),
         )
-    evaluate.main(evaluate.Arguments(features=features, root=root.path, runs=tuple(runs)))
+    )
 
 
-def _rows(arguments: Arguments) -> list[TrainConfig]:
+@dataclass(frozen=True)
+class Where:
+    """What all runs are trained from, and where."""
+
+    root: Path
+    features: Features
+    target: Target
+
+    def trained(self, config: train.Config) -> train.Arguments[train.Config]:
+        return train.Arguments(
+            config=config,
+            features=self.features,
+            root=self.root,
+            run=f"demo-{config.name}",
+            target=self.target,
+        )
+
+
+def _runs(arguments: Arguments, where: Where) -> list[train.AnyArguments]:
+    """The rows of the table, the control last."""
     epochs = {"stage1_epochs": arguments.stage1_epochs, "stage2_epochs": arguments.stage2_epochs}
-    settings = {**DEMO, **epochs}
-    rows = [TrainConfig(stage=stage, **settings) for stage in arguments.stages]
-    mmv_epochs = {"stage1_epochs": arguments.mmv_epochs, "stage2_epochs": 0}
+    mcn = {**DEMO, **epochs}
     # Here what is said is said while it is done, and neighbouring captions tell of other things.
-    mmv = {**MMV, "candidates": 1, "lr": 1e-3, **mmv_epochs}
-    rows += [
-        TrainConfig(stage=Stage.AVT, space=space, **{**DEMO, **mmv})
-        for space in arguments.mmv_spaces
+    told_once = {"candidates": 1, "lr": 1e-3}
+    mmv = {**DEMO, **MMV, **told_once, "stage1_epochs": arguments.mmv_epochs, "stage2_epochs": 0}
+    return [
+        *(where.trained(TrainConfig(stage=stage, **mcn)) for stage in arguments.stages),
+        *(
+            where.trained(TrainConfig(stage=Stage.AVT, space=space, **mmv))
+            for space in arguments.mmv_spaces
+        ),
+        *(where.trained(XdcConfig(method=method, **XDC_DEMO)) for method in arguments.xdc_methods),
+        where.trained(TrainConfig(stage=CONTROL, control="shuffled-captions", **mcn)),
     ]
-    return [*rows, TrainConfig(stage=CONTROL, control="shuffled-captions", **settings)]
 
 
 def _claim(root: Root, corpus: CorpusConfig) -> None:

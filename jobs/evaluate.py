@@ -40,10 +40,10 @@ class Arguments:
     """Evaluate every trained run that is not evaluated yet, and write the report on all."""
 
     features: OmitArgPrefixes[Features] = field(default_factory=Features)
-    task: Literal["retrieval", "probe"] = "retrieval"
+    task: Literal["retrieval", "probe", "all"] = "retrieval"
     """retrieval: sentences find clips, and steps their place in videos, without training for it;
-    probe: classifiers of the videos of UCF101, HMDB51 and ESC-50 stand on what runs have learnt.
-    The report has what is known of both."""
+    probe: classifiers of the videos of UCF101, HMDB51 and ESC-50 stand on what runs have learnt;
+    all: both. The report has what is known of both."""
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     root: Path | None = None
     """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
@@ -75,24 +75,27 @@ def main(arguments: Arguments) -> None:
     if not complete and not arguments.published:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
     folder = arguments.report or root.path / "report"
-    if arguments.task == "probe":
-        if arguments.published:
-            raise ValueError("--published is for --task retrieval: runs alone are probed")
-        probed = probe_runs(root, arguments.features, complete, arguments.probe)
-        known = [_known_results(run) or nothing_evaluated(run) for run in complete]
-        report(root, arguments.features, complete, known, probed, folder)
+    if arguments.task != "retrieval" and arguments.published:
+        raise ValueError("--published is for --task retrieval: runs alone are probed")
+    if arguments.task != "probe":
+        comparing = [run for run in complete if _shares_a_space(run)]
+        trained = _that_fit(root, arguments.features, comparing) if comparing else []
+        results = _evaluate(arguments, root, trained) if trained or arguments.published else []
+    if arguments.task == "retrieval":
+        if results:
+            known_probes = written_probes(root, complete)
+            report(root, arguments.features, trained, results, known_probes, folder)
         return
-    comparing = [run for run in complete if _shares_a_space(run)]
-    if not (comparing or arguments.published):
-        return
-    stores = open_stores(root.store, arguments.features)
+    probed = probe_runs(root, arguments.features, complete, arguments.probe)
+    known = [_known_results(run) or nothing_evaluated(run) for run in complete]
+    report(root, arguments.features, complete, known, probed, folder)
+
+
+def _that_fit(root: Root, features: Features, runs: list[RunFolder]) -> list[RunFolder]:
+    """Those that can be evaluated on these features."""
+    stores = open_stores(root.store, features)
     digests = {str(source): store.fingerprint.digest() for source, store in stores.items()}
-    trained = [run for run in comparing if _fits(run, digests)]
-    if not trained and not arguments.published:
-        raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
-    results = _evaluate(arguments, root, trained)
-    probed = written_probes(root, complete)
-    report(root, arguments.features, trained, results, probed, folder)
+    return [run for run in runs if _fits(run, digests)]
 
 
 def _evaluate(arguments: Arguments, root: Root, trained: list[RunFolder]) -> list[RunResults]:

@@ -79,6 +79,8 @@ def test_the_demo_ends_with_a_report_of_every_row(undisturbed: Path) -> None:
     }
     assert "AV_T" in page and "shuffled" in page
     assert all(f"mmv-{space} AVT" in page for space in ("fac", "shared", "disjoint"))
+    probes = page.partition("Probes: UCF101")[2].partition("</table>")[0]
+    assert all(row in probes for row in ("AV_T", "mmv-fac AVT", "xdc-sdc", "xdc-xdc"))
 
 
 @pytest.mark.slow

@@ -9,7 +9,11 @@ from rich.text import Text
 from mcn.evaluation.directions import DIRECTIONS
 from mcn.evaluation.results import RunResults
 from mcn.evaluation.retrieval import METRICS
-from mcn.report.differences import localization_differences, retrieval_differences
+from mcn.report.differences import (
+    DifferenceRow,
+    localization_differences,
+    retrieval_differences,
+)
 from mcn.report.directions import space_notes
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
@@ -94,17 +98,29 @@ def steps_text_tables(runs: Sequence[RunResults], *, direction: str = "t2va") ->
 
 
 def differences_text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table | None:
-    """Every two orders on every benchmark, judged as the report does; None for one order."""
+    """Which orders differ, benchmark by benchmark; None for one order."""
     tables = (retrieval_differences(runs, direction), localization_differences(runs, direction))
-    rows = [row for table in tables for row in table.rows]
+    return told_apart_text_table("differences", [row for table in tables for row in table.rows])
+
+
+def told_apart_text_table(title: str, rows: Sequence[DifferenceRow]) -> Table | None:
+    """The pairs that differ, judged as the report does, and how many do not; None for no pairs."""
     if not rows:
         return None
-    text = Table(title="differences", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("on", "first", "second", "points", ""):
+    apart = [row for row in rows if row.verdict == "told apart"]
+    text = Table(
+        title=title,
+        box=box.SIMPLE_HEAD,
+        caption_justify="left",
+        pad_edge=False,
+        show_header=bool(apart),
+    )
+    for name in ("on", "first", "second", "points"):
         text.add_column(name, justify="right" if name == "points" else "left")
-    for row in rows:
+    for row in apart:
         judged = f"{row.judged_by} {row.cells[row.judged_by].text}"
-        text.add_row(row.benchmark, row.first, row.second, judged, row.verdict)
+        text.add_row(row.benchmark, row.first, row.second, judged)
+    text.caption = f"{len(apart)} of {len(rows)} pairs are told apart; all are in the report"
     return text
 
 
