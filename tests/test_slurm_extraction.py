@@ -130,7 +130,7 @@ def struck(
                 for number, fate in enumerate(options, start=1)
             }
         wait_until(
-            lambda: all([extraction.is_held() for extraction in extractions.values()]),
+            lambda: {extraction.is_held() for extraction in extractions.values()} == {True},
             "the first video of each is under way",
         )
         testbed.run_out_of_time(extractions["time limit"].job, seconds=WARNING_SECONDS)
