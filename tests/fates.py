@@ -3,8 +3,11 @@
 import dataclasses
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from slurm.controller import squeue
 from slurm.states.accounts import sacct
@@ -12,7 +15,7 @@ from slurm.states.judgement import GONE, TaskState, task_states
 from slurm.submission import StepFolder
 from slurm.submit import submit
 from slurm.testbed import Testbed
-from tests.slurm_cluster import speaking_to
+from tests.slurm_cluster import empty_queue, queue, speaking_to, wait_until
 from tests.submissions import LIGHT, manifest_of
 
 SHARD = 42
@@ -102,6 +105,10 @@ class Watched:
         self.steps = {name: StepFolder(folder / name) for name in FATES}
         self.in_queue: dict[str, TaskState] = {}
         """The last state of each while the queue knew it: how it ended, once all have."""
+        self.named: dict[str, str] = {}
+        """What squeue itself calls that state."""
+        self.left: dict[str, str] = {}
+        """States of what squeue shows once the queue has forgotten them."""
         self.afterwards: dict[str, TaskState] = {}
         """Its state once the queue had forgotten it."""
         self.submitted_at = time.time()
@@ -121,6 +128,16 @@ class Watched:
                 self._to_strike.remove(name)
                 FATES[name].strike(self.testbed, state.job_id)
         return not any(state.is_live for state in self.in_queue.values())
+
+    def note_names(self) -> None:
+        """Keep what squeue calls the end of each."""
+        states = queue(self.testbed)
+        self.named = {name: states[state.job_id] for name, state in self.in_queue.items()}
+
+    def forget(self) -> None:
+        """Let the queue forget them, and keep what it knows then."""
+        self.testbed.forget_ended_jobs()
+        self.left = queue(self.testbed)
 
     def are_known_still(self) -> bool:
         """Whether the accounts, where there are any, know all that the queue has forgotten."""
@@ -142,3 +159,35 @@ def job_ids(*steps: StepFolder) -> list[str]:
 
 def has_begun(step: StepFolder) -> bool:
     return step.submissions()[-1].marker(SHARD).exists()
+
+
+@pytest.fixture(scope="session")
+def watched(
+    slurm_cluster: Testbed,
+    slurm_cluster_without_accounting: Testbed,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Watched]:
+    """All fates on both clusters at once, for the controller looks at time limits every 30 s.
+
+    What befell them is looked at by the tests of the testbed, and by those of its users.
+    """
+    both = {
+        "accounting": Watched(slurm_cluster, tmp_path_factory.mktemp("logs")),
+        "no accounting": Watched(slurm_cluster_without_accounting, tmp_path_factory.mktemp("logs")),
+    }
+    try:
+        wait_until(
+            lambda: {watched.all_have_ended() for watched in both.values()} == {True},
+            "every task has ended",
+        )
+        for watched in both.values():
+            watched.note_names()
+        with ThreadPoolExecutor() as threads:  # the controllers take ten seconds each
+            list(threads.map(Watched.forget, both.values()))
+        for watched in both.values():
+            wait_until(watched.are_known_still, "the accounts know every task")
+    finally:
+        for watched in both.values():
+            watched.testbed.restart_node("node4")
+            empty_queue(watched.testbed)
+    return both

@@ -18,7 +18,7 @@ from slurm.marker import Event, read_events
 from slurm.submission import StepFolder
 from slurm.testbed import Testbed
 from tests.opened import OpenedFiles
-from tests.slurm_cluster import empty_queue, speaking_to, wait_until
+from tests.slurm_cluster import empty_queue, nothing_starts, speaking_to, wait_until
 from tests.videos import write_video
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Extraction:
-    """One shard being extracted on SLURM from the same videos, held once its first video is done.
+    """One shard to be extracted on SLURM from the same videos, held once its first video is done.
 
     To be held is what a slow network does; it is how a small shard is struck in its middle.
     """
@@ -66,14 +66,17 @@ class Extraction:
         extract(root, "slurm", *options)
         (self.submission,) = StepFolder(Root(root).logs / "extract").submissions()
         (self.job,) = self.submission.task_ids().values()
-        wait_until(lambda: self._hold_if_begun(), "the first video is under way")
+        self._is_held = False
 
-    def _hold_if_begun(self) -> bool:
+    def is_held(self) -> bool:
         """Stop the extraction when two videos have been opened; it may be anywhere within them."""
+        if self._is_held:
+            return True
         if sum(name.endswith(".mp4") for name in self.opened.counts()) < 2:
             return False
         (self.worker,) = children(self.events[-1].pid)
         os.kill(self.worker, signal.SIGSTOP)
+        self._is_held = True
         return True
 
     @property
@@ -116,15 +119,20 @@ def struck(
     warned = ("--warning-seconds", str(WARNING_SECONDS))
     options = {"preemption": (), "time limit": warned, "power cut": ()}
     with speaking_to(testbed):
-        extractions = {
-            fate: Extraction(
-                undisturbed,
-                tmp_path_factory.mktemp("data"),
-                *("--sbatch", "nodelist", f"node{number}"),
-                *options[fate],
-            )
-            for number, fate in enumerate(options, start=1)
-        }
+        with nothing_starts(testbed):
+            extractions = {
+                fate: Extraction(
+                    undisturbed,
+                    tmp_path_factory.mktemp("data"),
+                    *("--sbatch", "nodelist", f"node{number}"),
+                    *options[fate],
+                )
+                for number, fate in enumerate(options, start=1)
+            }
+        wait_until(
+            lambda: {extraction.is_held() for extraction in extractions.values()} == {True},
+            "the first video of each is under way",
+        )
         testbed.run_out_of_time(extractions["time limit"].job, seconds=WARNING_SECONDS)
         testbed.kill_node("node3")
         wait_until(lambda: "node3" in down_nodes(testbed), "the controller misses node3")
@@ -175,6 +183,7 @@ def test_of_two_tasks_with_the_same_shard_one_seals_it_and_the_other_is_refused(
     testbed: Testbed, undisturbed: Path, tmp_path: Path
 ) -> None:
     first = Extraction(undisturbed, tmp_path / "data", "--sbatch", "nodelist", "node1")
+    wait_until(first.is_held, "the first video is under way")
     script = str(first.submission.script(0))
     second = testbed.run(["sbatch", "--parsable", "--nodelist=node2", script]).stdout.strip()
 

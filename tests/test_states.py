@@ -21,32 +21,6 @@ from tests.submissions import LIGHT, manifest_of
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def watched(
-    slurm_cluster: Testbed,
-    slurm_cluster_without_accounting: Testbed,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, Watched]:
-    """All fates on both clusters at once, for the controller looks at time limits every 30 s."""
-    both = {
-        "accounting": Watched(slurm_cluster, tmp_path_factory.mktemp("logs")),
-        "no accounting": Watched(slurm_cluster_without_accounting, tmp_path_factory.mktemp("logs")),
-    }
-    try:
-        wait_until(
-            lambda: {watched.all_have_ended() for watched in both.values()} == {True},
-            "every task has ended",
-        )
-        for watched in both.values():
-            watched.testbed.forget_ended_jobs()
-            wait_until(watched.are_known_still, "the accounts know every task")
-    finally:
-        for watched in both.values():
-            watched.testbed.restart_node("node4")
-            empty_queue(watched.testbed)
-    return both
-
-
 @pytest.fixture(
     params=["slurm_cluster", "slurm_cluster_without_accounting"],
     ids=["accounting", "no accounting"],

@@ -1,12 +1,11 @@
 """Every state of a job can be forced on the testbed, and SLURM's own commands name it so."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from slurm.testbed import Testbed
+from tests.fates import FATES, Watched
 from tests.slurm_cluster import (
     accounts,
     empty_queue,
@@ -20,73 +19,6 @@ from tests.slurm_cluster import (
 pytestmark = pytest.mark.slow
 
 SLEEP = "sleep 600"
-# Passes over what SLURM sends before it kills.
-DEAF = "trap '' USR2 TERM; while true; do sleep 1; done"
-
-
-@dataclass(frozen=True)
-class Fate:
-    """A job, and what is done to it as soon as it runs."""
-
-    script: str
-    options: list[str] = field(default_factory=list)
-    strike: Callable[[Testbed, str], object] = lambda testbed, job: None
-
-
-FATES = {
-    "COMPLETED": Fate("exit 0"),
-    "FAILED": Fate("exit 7"),
-    "CANCELLED": Fate(SLEEP, strike=lambda testbed, job: testbed.run(["scancel", job])),
-    "TIMEOUT": Fate(SLEEP, strike=Testbed.run_out_of_time),
-    "OUT_OF_MEMORY": Fate(SLEEP, strike=Testbed.fail_with_oom),
-    "PREEMPTED": Fate(DEAF, ["--partition=lowc", "--nodelist=node3"], strike=Testbed.preempt),
-    "NODE_FAIL": Fate(
-        SLEEP,
-        ["--no-requeue", "--nodelist=node4"],
-        strike=lambda testbed, job: testbed.kill_node("node4"),
-    ),
-}
-
-
-class Watched:
-    """One job for each fate on a testbed, struck when it runs, and the last state it showed."""
-
-    def __init__(self, testbed: Testbed) -> None:
-        self.testbed = testbed
-        self.jobs = {
-            end: submit(testbed, fate.script, *fate.options) for end, fate in FATES.items()
-        }
-        self.last_states: dict[str, str] = {}
-        self._to_strike = set(FATES)
-
-    def all_have_ended(self) -> bool:
-        states = queue(self.testbed)
-        for end, job in self.jobs.items():
-            if job in states:
-                self.last_states[end] = states[job]
-            if states.get(job) == "RUNNING" and end in self._to_strike:
-                self._to_strike.remove(end)
-                FATES[end].strike(self.testbed, job)
-        return not {"PENDING", "RUNNING", "COMPLETING"} & set(self.last_states.values())
-
-
-@pytest.fixture(scope="module")
-def watched(
-    slurm_cluster: Testbed, slurm_cluster_without_accounting: Testbed
-) -> dict[str, Watched]:
-    """All fates on both testbeds at once, for the controller looks at time limits every 30 s."""
-    both = {
-        "accounting": Watched(slurm_cluster),
-        "no accounting": Watched(slurm_cluster_without_accounting),
-    }
-    wait_until(
-        lambda: {watched.all_have_ended() for watched in both.values()} == {True},
-        "every job ends",
-    )
-    for watched in both.values():
-        watched.testbed.restart_node("node4")
-        empty_queue(watched.testbed)
-    return both
 
 
 @pytest.fixture(
@@ -99,43 +31,40 @@ def testbed(request: pytest.FixtureRequest) -> Testbed:
     return chosen
 
 
-@pytest.mark.parametrize("end", FATES)
+@pytest.mark.parametrize("name", FATES)
 @pytest.mark.parametrize("cluster", ["accounting", "no accounting"])
-def test_squeue_names_the_end_of_a_job(watched: dict[str, Watched], cluster: str, end: str) -> None:
-    assert watched[cluster].last_states[end] == end
+def test_squeue_names_the_end_of_a_job(
+    watched: dict[str, Watched], cluster: str, name: str
+) -> None:
+    assert watched[cluster].named[name] == FATES[name].in_queue
 
 
-@pytest.mark.parametrize("end", FATES)
-def test_sacct_names_the_end_of_a_job(watched: dict[str, Watched], end: str) -> None:
+@pytest.mark.parametrize("name", FATES)
+def test_sacct_names_the_end_of_a_job(watched: dict[str, Watched], name: str) -> None:
     of = watched["accounting"]
-    wait_until(lambda: accounts(of.testbed, of.jobs[end]) == [end], f"the accounts say {end}")
+    assert accounts(of.testbed, of.in_queue[name].job_id) == [FATES[name].by_accounts]
 
 
 @pytest.mark.parametrize(
-    "end, exit_code", [("COMPLETED", "0:0"), ("FAILED", "7:0"), ("OUT_OF_MEMORY", "0:125")]
+    "name, exit_code", [("well", "0:0"), ("badly", "7:0"), ("too large", "0:125")]
 )
 def test_sacct_gives_the_exit_code_with_the_signal(
-    watched: dict[str, Watched], end: str, exit_code: str
+    watched: dict[str, Watched], name: str, exit_code: str
 ) -> None:
     of = watched["accounting"]
     command = ["sacct", "--allocations", "--noheader", "--format=ExitCode"]
-    said = of.testbed.run([*command, f"--jobs={of.jobs[end]}"]).stdout
+    said = of.testbed.run([*command, f"--jobs={of.in_queue[name].job_id}"]).stdout
     assert said.strip() == exit_code
 
 
 @pytest.mark.parametrize("cluster", ["accounting", "no accounting"])
-def test_the_controller_forgets_what_has_ended_when_told_and_nothing_before(
+def test_the_controller_knows_all_that_ended_until_it_is_told_to_forget(
     watched: dict[str, Watched], cluster: str
 ) -> None:
     of = watched[cluster]
-    going_on = submit(of.testbed, SLEEP)
-    wait_for_state(of.testbed, going_on, "RUNNING")
-    assert set(of.jobs.values()) <= queue(of.testbed).keys()
-    of.testbed.forget_ended_jobs()
-    assert queue(of.testbed) == {going_on: "RUNNING"}
-    ended = submit(of.testbed, "exit 0")
-    wait_for_state(of.testbed, ended, "COMPLETED")
-    empty_queue(of.testbed)
+    assert {state.said_by for state in of.in_queue.values()} == {"queue"}
+    # What has driven the preempted one away goes on.
+    assert list(of.left.values()) == ["RUNNING"]
 
 
 def test_without_accounts_sacct_refuses_to_answer(
