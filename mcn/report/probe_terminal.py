@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mcn.report.probes import ProbeReport
+from mcn.report.terminal import pairs_text_table
 
 
 def probe_text_tables(report: ProbeReport) -> list[Table]:
@@ -38,12 +39,4 @@ def probe_text_tables(report: ProbeReport) -> list[Table]:
 
 def probe_differences_text_table(report: ProbeReport) -> Table | None:
     """Every two rows that are classified in the same way; None where there are no two."""
-    if not report.differences.rows:
-        return None
-    text = Table(title="differences of probes", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("on", "first", "second", "points", ""):
-        text.add_column(name, justify="right" if name == "points" else "left")
-    for row in report.differences.rows:
-        judged = f"{row.judged_by} {row.cells[row.judged_by].text}"
-        text.add_row(row.benchmark, row.first, row.second, judged, row.verdict)
-    return text
+    return pairs_text_table("differences of probes", report.differences.rows)
