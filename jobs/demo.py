@@ -91,7 +91,7 @@ def main(arguments: Arguments) -> None:
     evaluate.main(
         evaluate.Arguments(
             features=features,
-            task="all",
+            task="both",
             probe=ProbeSettings(ways="frozen", modalities="video,audio"),
             root=root.path,
             runs=tuple(str(run.run) for run in runs),

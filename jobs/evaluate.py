@@ -14,7 +14,7 @@ from tyro.conf import OmitArgPrefixes
 from extractors.corpus import resized_videos
 from jobs.command import run_command
 from jobs.evaluation_report import report
-from jobs.probe_runs import probe_runs, written_probes
+from jobs.probe_runs import probe_features, probe_runs, written_probes
 from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
 from mcn.data.probe_folder import has_labels
 from mcn.data.step_folder import has_steps, step_texts
@@ -34,17 +34,21 @@ from mcn.progress import Progress
 from mcn.root import Root
 from mcn.training.run_folder import RunFolder, replace_text
 
+Task = Literal["retrieval", "probe", "both"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
     """Evaluate every trained run that is not evaluated yet, and write the report on all."""
 
     features: OmitArgPrefixes[Features] = field(default_factory=Features)
-    task: Literal["retrieval", "probe", "all"] = "retrieval"
+    task: Task = "retrieval"
     """retrieval: sentences find clips, and steps their place in videos, without training for it;
     probe: classifiers of the videos of UCF101, HMDB51 and ESC-50 stand on what runs have learnt;
-    all: both. The report has what is known of both."""
+    both: one after the other. The report has what is known of both."""
     probe: ProbeSettings = field(default_factory=ProbeSettings)
+    features_alone: bool = True
+    """Of probes: classifiers stand on the features without any model too, for comparison."""
     root: Path | None = None
     """Folder of all data; else that of MCN_ROOT, else data/ in the repository."""
     runs: tuple[str, ...] = ()
@@ -62,7 +66,35 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Evaluate, print the table, write the page."""
+    if arguments.published and arguments.task != "retrieval":
+        raise ValueError("--published is for --task retrieval: runs alone are probed")
     root = Root.resolve(arguments.root)
+    features = arguments.features
+    complete = _complete_runs(arguments, root)
+    shown, results = complete, []
+    if arguments.task != "probe":
+        comparable = _comparable(arguments, root, complete)
+        results = _evaluate(arguments, root, comparable)
+        if arguments.task == "retrieval":
+            shown = comparable
+            if not results:
+                return
+    if arguments.task == "retrieval":
+        probed = written_probes(root, complete)
+    else:
+        by_name = {result.run: result for result in results}
+        results = [
+            by_name.get(run.path.name) or _known_results(run) or nothing_evaluated(run)
+            for run in complete
+        ]
+        probed = probe_runs(root, features, complete, arguments.probe)
+        if arguments.features_alone:
+            probed += probe_features(root, features, complete, arguments.probe)
+    report(root, features, shown, results, probed, arguments.report or root.path / "report")
+
+
+def _complete_runs(arguments: Arguments, root: Root) -> list[RunFolder]:
+    """Those asked for that are trained; says which are not."""
     names = arguments.runs
     if not names and not arguments.published:
         names = tuple(sorted(path.name for path in root.runs.glob("*") if path.is_dir()))
@@ -74,28 +106,27 @@ def main(arguments: Arguments) -> None:
                 print(f"{run.path.name} is not trained yet, and left out")
     if not complete and not arguments.published:
         raise FileNotFoundError(f"{root.runs} has no trained run: jobs/train.py makes one")
-    folder = arguments.report or root.path / "report"
-    if arguments.task != "retrieval" and arguments.published:
-        raise ValueError("--published is for --task retrieval: runs alone are probed")
-    if arguments.task != "probe":
-        comparing = [run for run in complete if _shares_a_space(run)]
-        trained = _that_fit(root, arguments.features, comparing) if comparing else []
-        results = _evaluate(arguments, root, trained) if trained or arguments.published else []
-    if arguments.task == "retrieval":
-        if results:
-            known_probes = written_probes(root, complete)
-            report(root, arguments.features, trained, results, known_probes, folder)
-        return
-    probed = probe_runs(root, arguments.features, complete, arguments.probe)
-    known = [_known_results(run) or nothing_evaluated(run) for run in complete]
-    report(root, arguments.features, complete, known, probed, folder)
+    return complete
 
 
-def _that_fit(root: Root, features: Features, runs: list[RunFolder]) -> list[RunFolder]:
-    """Those that can be evaluated on these features."""
-    stores = open_stores(root.store, features)
+def _comparable(arguments: Arguments, root: Root, complete: list[RunFolder]) -> list[RunFolder]:
+    """Those in which sentences can be held against clips of these features."""
+    comparing = [run for run in complete if _shares_a_space(run)]
+    if arguments.task == "retrieval":  # else they are probed at least
+        for run in complete:
+            if run not in comparing:
+                print(
+                    f"{run.path.name} is left out: xdc learns no space that modalities share; "
+                    "--task probe judges it"
+                )
+    if not comparing:
+        return []
+    stores = open_stores(root.store, arguments.features)
     digests = {str(source): store.fingerprint.digest() for source, store in stores.items()}
-    return [run for run in runs if _fits(run, digests)]
+    fitting = [run for run in comparing if _fits(run, digests)]
+    if not fitting and not arguments.published:
+        raise FileNotFoundError(f"{root.runs} has no run trained on these features")
+    return fitting
 
 
 def _evaluate(arguments: Arguments, root: Root, trained: list[RunFolder]) -> list[RunResults]:
@@ -119,15 +150,8 @@ def _evaluate(arguments: Arguments, root: Root, trained: list[RunFolder]) -> lis
 
 
 def _shares_a_space(run: RunFolder) -> bool:
-    """Whether its modalities can be compared; says where not."""
     begun: dict[str, str] = yaml.safe_load(run.config.read_text())["train"]
-    if begun.get("model") != "xdc":
-        return True
-    print(
-        f"{run.path.name} is left out: xdc learns no space that modalities share; "
-        "--task probe judges it"
-    )
-    return False
+    return begun.get("model") != "xdc"
 
 
 def _fits(run: RunFolder, digests: Mapping[str, str]) -> bool:

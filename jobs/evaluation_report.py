@@ -29,7 +29,8 @@ ABOUT = (
     "Two modalities are trained together, then frozen, and the third is added: AV_T begins with "
     "audio and video, AT_V with audio and text, VT_A with video and text; AVT trains all three at "
     "once. Rows that name no model are MCN's; mmv-fac, mmv-shared and mmv-disjoint are MMV with "
-    "its arrangements of spaces. "
+    "its arrangements of spaces; xdc-sdc, xdc-mdc, xdc-cdc and xdc-xdc are XDC with its methods, "
+    "which clusters video and audio and knows no text. "
 )
 ABOUT_RETRIEVAL = (
     "Each sentence of a benchmark is held against all its clips, none of which was seen in "

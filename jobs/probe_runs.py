@@ -20,7 +20,7 @@ from mcn.modality import Modality
 from mcn.models.trained import described_model
 from mcn.models.xdc import Xdc
 from mcn.probes.footing import FeaturesAlone, ModelRows
-from mcn.probes.known import known_probes
+from mcn.probes.known import is_complete, known_probes
 from mcn.probes.labelled_clips import LabelledClips, stored_clips
 from mcn.probes.probe import ProbeBenchmark, Subject, probe
 from mcn.probes.results import ProbeResults
@@ -36,24 +36,13 @@ PROBES = "probe.json"
 def probe_runs(
     root: Root, features: Features, runs: Sequence[RunFolder], settings: ProbeSettings
 ) -> list[ProbeResults]:
-    """What is achieved by standing on each run, and on the features alone.
+    """What is achieved by standing on each run.
 
     Raises:
         FileNotFoundError: There is no benchmark of classes, or it has no features.
         ValueError: A class has too few training videos with features.
     """
-    benchmarks = {
-        folder.name: ProbeBenchmark(
-            title=TITLES.get(folder.name, folder.name), folder=folder, labelled=read_labels(folder)
-        )
-        for folder in benchmark_folders(root)
-        if has_labels(folder)
-    }
-    if not benchmarks:
-        raise FileNotFoundError(
-            f"{root.benchmarks} has no benchmark of classes: put UCF101, HMDB51 or ESC-50 there, "
-            "each in a folder with its annotation"
-        )
+    benchmarks = _benchmarks(root)
     probed = []
     for run in runs:
         others = _other_inputs(run, benchmarks, features, settings)
@@ -66,23 +55,82 @@ def probe_runs(
                 f"{run.path.name} was trained on other features ({', '.join(others)}) and is left "
                 f"out: --runs {run.path.name} and its own --video, --video-3d and --audio probe it"
             )
+    return probed
+
+
+def probe_features(
+    root: Root, features: Features, runs: Sequence[RunFolder], settings: ProbeSettings
+) -> list[ProbeResults]:
+    """What is achieved by standing on the features alone, where any of these runs reads features.
+
+    Raises:
+        FileNotFoundError: There is no benchmark of classes, or it has no features.
+        ValueError: A class has too few training videos with features.
+    """
     if all(run.corpus.exists() for run in runs):  # raw clips alone: there need be no features
-        return probed
-    alone = [
+        return []
+    return [
         probe(_of_features(benchmark.folder, features, settings), {key: benchmark}, settings)
-        for key, benchmark in benchmarks.items()
+        for key, benchmark in _benchmarks(root).items()
     ]
-    return [*probed, *alone]
 
 
 def written_probes(root: Root, runs: Sequence[RunFolder]) -> list[ProbeResults]:
     """What earlier probes of these very checkpoints wrote down."""
-    folders = [folder for folder in benchmark_folders(root) if has_labels(folder)]
     found = [
         *(known_probes(run.path / PROBES, _nothing_of(run)) for run in runs),
-        *(known_probes(folder / PROBES, _nothing_of_features()) for folder in folders),
+        *(known_probes(folder / PROBES, _nothing_of_features()) for folder in folders_of(root)),
     ]
     return [results for results in found if results.benchmarks]
+
+
+def is_probed(root: Root, run: RunFolder, settings: ProbeSettings) -> bool:
+    """Whether all that is asked for is written down for this very checkpoint.
+
+    Nothing is opened for it: that features have changed since is seen by whoever probes.
+    """
+    known = known_probes(run.path / PROBES, _nothing_of(run)).benchmarks
+    return all(
+        is_complete(known.get(key), benchmark.labelled.modalities, settings)
+        for key, benchmark in _benchmarks(root).items()
+    )
+
+
+def check_features(root: Root, features: Features, settings: ProbeSettings) -> None:
+    """Make sure that what probes read is there.
+
+    Raises:
+        FileNotFoundError: A benchmark of classes has no features yet.
+    """
+    for name, benchmark in _benchmarks(root).items():
+        for looks_at in settings.inputs(benchmark.labelled.modalities):
+            try:
+                _stores(benchmark.folder, features, INPUTS[looks_at])
+            except FileNotFoundError as error:
+                raise FileNotFoundError(
+                    f"{error}: jobs/extract.py --benchmark {name} makes its features; "
+                    "--no-probes does without"
+                ) from error
+
+
+def folders_of(root: Root) -> list[Path]:
+    """Of the benchmarks of classes."""
+    return [folder for folder in benchmark_folders(root) if has_labels(folder)]
+
+
+def _benchmarks(root: Root) -> dict[str, ProbeBenchmark]:
+    found = {
+        folder.name: ProbeBenchmark(
+            title=TITLES.get(folder.name, folder.name), folder=folder, labelled=read_labels(folder)
+        )
+        for folder in folders_of(root)
+    }
+    if not found:
+        raise FileNotFoundError(
+            f"{root.benchmarks} has no benchmark of classes: put UCF101, HMDB51 or ESC-50 there, "
+            "each in a folder with its annotation"
+        )
+    return found
 
 
 def _other_inputs(

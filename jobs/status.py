@@ -17,14 +17,16 @@ knows is null:
                                        with; that ended short, and their shards
       restarts                         how often tasks were started again
       work        unit, done, total, is_estimate, per_second, frames_per_second, seconds_left,
-                  silent (seconds since the last word of tasks that should have said something)
+                  silent (seconds since the last word of tasks that should have said something),
+                  notes (what running tasks say in words)
       failures    by cause: cause, tasks, shards, states, example_log, last_line
       efficiency  cpu, memory, gpu, each with median, worst, worst_shard, tasks
       doubts      where sources disagree, a sentence each
       bad_nodes   nodes on which tasks keep failing, and why
       exclude     the option that keeps new tasks off them
-    runs          for each training run: run, is_finished, state, stage, epoch, step, num_steps,
-                  loss, left_out, per_second, written_at
+    runs          for each training run: run, is_finished, state, note (what its task says in
+                  words), stage, round and num_rounds (of xdc), epoch, step, num_steps, loss,
+                  left_out, per_second, written_at
     lost_videos   for each step that lost videos, their number by reason
 """
 
@@ -131,6 +133,7 @@ def _look(root: Root, sources: Sources, arguments: Arguments) -> Look:
             num_steps=board.work.total,
             per_second=board.work.per_second,
             state=next(iter(board.states)),
+            note=next(iter(board.work.notes.values()), ""),
         )
         for board in boards
         if board.step.startswith("train-")

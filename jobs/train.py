@@ -179,8 +179,10 @@ def _stores(root: Root, arguments: AnyArguments, run: RunFolder, *, is_first: bo
 
 
 def sources_of(config: TrainConfig | XdcConfig) -> tuple[Source, ...]:
-    """What a run is trained on; XDC needs no words."""
-    return WITHOUT_WORDS if isinstance(config, XdcConfig) else SOURCES
+    """The stores that a run is trained on: XDC needs no words, and from raw clips none at all."""
+    if not isinstance(config, XdcConfig):
+        return SOURCES
+    return WITHOUT_WORDS if config.pictures is None else ()
 
 
 def _categories(root: Root) -> dict[str, str]:

@@ -121,6 +121,11 @@ TERMS: dict[str, tuple[Term, ...]] = {
 }
 
 
+def learns_of_text(model: str) -> bool:
+    """Whether sentences are compared with anything in what it learns."""
+    return any("text" in (term.left, term.right) for term in TERMS[model])
+
+
 def terms_of(model: str, objective: Objective) -> tuple[Term, ...]:
     """What a stage of a model learns from."""
     return tuple(

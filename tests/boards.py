@@ -54,6 +54,7 @@ def make_progress(
     skipped: int = 0,
     frames: int = 0,
     ago: float = 1.0,
+    note: str = "",
 ) -> None:
     """What a task said some seconds ago, when it had run for so many seconds."""
     said = {
@@ -65,6 +66,7 @@ def make_progress(
         "frames": frames,
         "started_at": time.time() - ago - seconds,
         "updated_at": time.time() - ago,
+        "note": note,
     }
     submission.progress(index).write_text(json.dumps(said))
 

@@ -43,7 +43,7 @@ def root(tmp_path: Path, commands: Commands) -> Path:
         make_progress(extract, index, done=50, frames=400)
     train = launch(tmp_path, "train-AV_T-seed0", 1, is_array=False)
     (tmp_path / "logs" / "train-AV_T-seed0" / "rank0.log").write_text("step 7\n")
-    make_progress(train, 0, done=8, total=40, seconds=4)
+    make_progress(train, 0, done=8, total=40, seconds=4, note="waits 2.0% for data")
     run = tmp_path / "runs" / "AV_T-seed0"
     run.mkdir(parents=True)
     (run / "metrics.jsonl").write_text('{"step": 7, "stage": 1, "epoch": 2, "loss": 1.25}\n')
@@ -79,6 +79,7 @@ def test_one_screen_joins_queue_markers_logs_runs_and_lost_videos(
         f"{root}/logs/extract/00001.log",
         "| KeyError: 'frames'",
         "8 of 40",
+        "waits 2.0% for data",
         "1.25",
         "resize: 1 failed (1 truncated)",
         "python jobs/status.py --resubmit --step extract",

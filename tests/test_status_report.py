@@ -1,13 +1,17 @@
 """Training runs and lost videos, as status shows them."""
 
+import io
 import json
 from collections import Counter
 from pathlib import Path
+
+from rich.console import Console
 
 from mcn.data.ledger import LedgerFile, Outcome, read_ledger
 from mcn.data.ledger_columns import read_columns
 from mcn.report.lost_videos import lost_videos
 from mcn.report.runs import TAIL_BYTES, Throughput, run_states
+from mcn.report.runs_table import runs_table
 from mcn.root import Root
 from tests.shards import done, failed, write_shard
 
@@ -28,17 +32,34 @@ def test_a_run_stands_where_its_last_whole_line_says(tmp_path: Path) -> None:
     assert path.stat().st_size > 3 * TAIL_BYTES
     with path.open("a") as file:
         file.write('{"step": 5000, "stage": 2, "epo')
-    told = Throughput(num_steps=9000, per_second=2.5, state="RUNNING")
+    told = Throughput(num_steps=9000, per_second=2.5, state="RUNNING", note="")
     (run,) = run_states(Root(tmp_path), {"AV_T-seed0": told})
     assert (run.stage, run.step, run.num_steps, run.loss) == (2, 5000, 9000, 9.0 - 4.999)
     assert (run.per_second, run.state, run.is_finished) == (2.5, "RUNNING", False)
+
+
+def test_a_run_of_rounds_says_which_and_what_it_does_before_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "xdc-sdc-seed0" / "metrics.jsonl"
+    path.parent.mkdir(parents=True)
+    row = {"step": 9, "stage": 1, "epoch": 4, "loss": 2.0, "round": 2.0}
+    path.write_text(json.dumps(row) + "\n")
+    (path.parent / "config.yaml").write_text("train: {model: xdc, rounds: 5}\ndata: {}\n")
+    doing = "clusters for round 3: features 7/12"
+    told = Throughput(num_steps=25, per_second=None, state="RUNNING", note=doing)
+    (run,) = run_states(Root(tmp_path), {"xdc-sdc-seed0": told})
+    assert (run.round, run.num_rounds, run.note) == (2, 5, doing)
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(runs_table([run]))
+    screen = console.export_text()
+    assert "round 2 of 5, epoch 4" in screen
+    assert doing in screen
 
 
 def test_a_finished_run_goes_at_no_rate(tmp_path: Path) -> None:
     path = write_metrics(tmp_path, "AVT-seed1", 20)
     (path.parent / "checkpoints").mkdir()
     (path.parent / "checkpoints" / "final.safetensors").touch()
-    told = Throughput(num_steps=20, per_second=2.5, state="COMPLETED")
+    told = Throughput(num_steps=20, per_second=2.5, state="COMPLETED", note="")
     (run,) = run_states(Root(tmp_path), {"AVT-seed1": told})
     assert (run.state, run.step, run.num_steps, run.per_second) == ("finished", 20, 20, None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs import evaluate, study, train
+from jobs import evaluate, study, study_runs, train
 from mcn.objectives import Stage
 from mcn.training.config import TrainConfig
 from mcn.training.run_folder import RunFolder
@@ -73,8 +73,8 @@ def test_a_study_trains_each_method_once_and_needs_no_words_for_it(
 
 def test_a_study_has_xdc_once_and_others_in_every_order_and_begins_with_what_any_reads() -> None:
     stages = [Stage.AVT, Stage.AT_V]
-    assert study._orders_of("xdc-cdc", stages) == [[]]
-    assert study._orders_of("mmv-fac", stages) == [["--stage", "AVT"]]
-    assert study._orders_of("mcn", stages) == [["--stage", "AVT"], ["--stage", "AT_V"]]
+    assert study_runs._orders_of("xdc-cdc", stages) == [[]]
+    assert study_runs._orders_of("mmv-fac", stages) == [["--stage", "AVT"]]
+    assert study_runs._orders_of("mcn", stages) == [["--stage", "AVT"], ["--stage", "AT_V"]]
     assert "text" not in train.sources_of(XdcConfig())
     assert "text" in train.sources_of(TrainConfig(stage=Stage.AVT))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcn.data.labelled_videos import LabelledVideos
+from mcn.modality import Modality
 from mcn.probes.chance import TOP, majority_accuracy
 from mcn.probes.results import BenchmarkProbes, Part, ProbeResults, TestSide, read_probes
 from mcn.probes.settings import ProbeSettings, Way
@@ -52,6 +53,24 @@ def parts_that_hold(
         for part in known.parts
         if part.data == data[part.looks_at]
         and (part.settings == settings.deciding(part.way) or not any(a.is_of(part) for a in asked))
+    )
+
+
+def is_complete(
+    known: BenchmarkProbes | None, judged: tuple[Modality, ...], settings: ProbeSettings
+) -> bool:
+    """Whether every way asked for is done on all splits, by the settings of now.
+
+    Args:
+        known: Parts of a benchmark; None where there are none.
+        judged: What the benchmark may be judged by.
+        settings: Of now.
+    """
+    asked = [(way, name) for name in settings.inputs(judged) for way in settings.asked_ways]
+    done = [(way, known.of(way, name) if known else []) for way, name in asked]
+    return all(
+        parts and all(part.settings == settings.deciding(way) for part in parts)
+        for way, parts in done
     )
 
 

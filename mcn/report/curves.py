@@ -17,6 +17,8 @@ POINTS_PER_LINE = 200
 
 # The darker of Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+LINES = ("solid", "dashed", "dashdot")
+"""Where there are more orders than colours."""
 CONTROL_COLOUR = "#888888"
 
 STYLE: dict[Any, Any] = {
@@ -91,8 +93,8 @@ def _draw_panel(panel: Axes, name: str, runs: Sequence[Run]) -> None:
             steps,
             values,
             label=run.results.run,
-            color=CONTROL_COLOUR if is_control else COLOURS[place % 4],
-            linestyle="dotted" if is_control else "solid",
+            color=CONTROL_COLOUR if is_control else COLOURS[place % len(COLOURS)],
+            linestyle="dotted" if is_control else LINES[place // len(COLOURS) % len(LINES)],
             linewidth=1.3,
         )
     for step in sorted({step for run in runs for step in stage_starts(run.metrics)}):

@@ -71,6 +71,22 @@ class DifferenceTable:
     columns: tuple[str, ...]
     rows: tuple[DifferenceRow, ...]
 
+    @property
+    def told_apart_first(self) -> list[DifferenceRow]:
+        """All rows, and what there is to see above."""
+        return sorted(self.rows, key=lambda row: row.verdict != "told apart")
+
+    @property
+    def summary(self) -> str:
+        """How many pairs are told apart."""
+        return told_apart_of(self.rows)
+
+
+def told_apart_of(rows: Sequence[DifferenceRow]) -> str:
+    """How many pairs are told apart, of how many."""
+    apart = sum(row.verdict == "told apart" for row in rows)
+    return f"{apart} of {len(rows)} pairs told apart"
+
 
 @dataclass(frozen=True, kw_only=True)
 class DirectionsRow:
@@ -173,18 +189,6 @@ def _compared(
             for run in runs
             if benchmark in run.benchmarks and direction in run.benchmarks[benchmark].queries
         ]
-    )
-
-
-def _difference(
-    first: Order[RunResults], second: Order[RunResults], benchmark: str, direction: str, k: int
-) -> Difference:
-    return Difference(
-        interval=recall_difference(
-            _mean_hits(first, benchmark, direction, k),
-            _mean_hits(second, benchmark, direction, k),
-            groups=first.seeds[0].benchmarks[benchmark].video_ids,
-        )
     )
 
 

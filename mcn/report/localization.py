@@ -9,41 +9,15 @@ from jaxtyping import Float
 from mcn.evaluation.localization_results import CHANCE, LocalizationResults
 from mcn.evaluation.localization_statistics import mean_of_tasks_interval
 from mcn.evaluation.results import RunResults
-from mcn.evaluation.statistics import Interval, Verdict, against_chance
+from mcn.evaluation.statistics import against_chance
 from mcn.evaluation.step_videos import IN_ORDER, SECOND_BY_SECOND
 from mcn.report.directions import named
 from mcn.report.orders import Order, orders_of
-from mcn.report.table import MARKS
+from mcn.report.share_cell import ShareCell
 
 RECALL = "recall"
 POOLED_RECALL = "recall pooled within tasks"
 RECALL_BY_SECOND = "recall second by second"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalizationCell:
-    """One measure of one row."""
-
-    interval: Interval
-    verdict: Verdict
-    seed_range: tuple[float, float] | None
-    """Lowest and highest over the seeds, where there are several."""
-
-    @property
-    def text(self) -> str:
-        """In percent with the interval; the value alone where there are too few videos."""
-        if np.isnan(self.interval.low):
-            return f"{100 * self.interval.value:.1f}"
-        return self.interval.as_percent()
-
-    @property
-    def mark(self) -> str:
-        return MARKS[self.verdict]
-
-    @property
-    def seeds(self) -> str:
-        """Range over the seeds, as in `10.0 to 13.0`; empty for a single seed."""
-        return " to ".join(f"{100 * end:.1f}" for end in self.seed_range or ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +28,7 @@ class LocalizationRow:
     compared_with: str
     is_control: bool
     num_seeds: int
-    cells: dict[str, LocalizationCell]
+    cells: dict[str, ShareCell]
     """By measure; empty where the model's spaces do not allow it."""
 
 
@@ -165,13 +139,13 @@ def _allows(order: Order[RunResults], key: str, direction: str) -> bool:
     return order.seeds[0].localization[key].allows(direction)
 
 
-def _cell(order: Order[RunResults], key: str, column: str, direction: str) -> LocalizationCell:
+def _cell(order: Order[RunResults], key: str, column: str, direction: str) -> ShareCell:
     parts = [run.localization[key] for run in order.seeds]
     top, bottom = mean_fractions(order, key, column, direction)
     by_chance, _ = fractions(parts[0], column, CHANCE)
     gain = mean_of_tasks_interval(top - by_chance, bottom, parts[0].tasks)
     values = [_value(part, column, direction) for part in parts]
-    return LocalizationCell(
+    return ShareCell(
         interval=mean_of_tasks_interval(top, bottom, parts[0].tasks),
         verdict=against_chance(gain, 0.0),
         seed_range=(min(values), max(values)) if len(values) > 1 else None,

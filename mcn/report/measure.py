@@ -12,7 +12,8 @@ import torch
 from mcn.evaluation.results import BenchmarkResults, RunResults
 from mcn.evaluation.retrieval import METRICS, RECALL_AT, metrics_of_ranks
 from mcn.evaluation.statistics import Interval, median_rank_interval, recall_interval
-from mcn.report.orders import orders_of
+from mcn.objectives import learns_of_text
+from mcn.report.orders import Order, orders_of
 from mcn.report.table import Benchmark, Cell, ResultsTable, Row
 
 
@@ -31,15 +32,20 @@ def build_table(runs: Sequence[RunResults], directions: Sequence[str]) -> Result
             direction=direction,
             num_seeds=len(order.seeds),
             cells={head.key: _cells(order.seeds, head, direction) for head in benchmarks},
-            is_comparable=not any(run.benchmarks for run in order.seeds)
-            or any(
-                direction in part.queries for run in order.seeds for part in run.benchmarks.values()
-            ),
+            is_comparable=_allows(order, direction),
         )
         for order in orders_of(runs)
         for direction in directions
     ]
     return ResultsTable(benchmarks=benchmarks, rows=tuple(rows))
+
+
+def _allows(order: Order[RunResults], direction: str) -> bool:
+    """Whether it was compared so, or, where nothing was compared, might be."""
+    parts = [part for run in order.seeds for part in run.benchmarks.values()]
+    if not parts:
+        return learns_of_text(order.model)
+    return any(direction in part.queries for part in parts)
 
 
 def _benchmarks(runs: Sequence[RunResults]) -> tuple[Benchmark, ...]:

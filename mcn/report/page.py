@@ -2,16 +2,18 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from mcn.evaluation.results import RunResults
 from mcn.evaluation.retrieval import METRICS
 from mcn.evaluation.statistics import RESAMPLES
-from mcn.report.content import ReportContent
+from mcn.objectives import learns_of_text
+from mcn.report.content import ReportContent, Run
 from mcn.report.curves import draw_curves
 from mcn.report.differences import (
     direction_differences,
@@ -74,7 +76,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
     runs = sorted(content.runs, key=lambda run: place(run.results))
     results = [run.results for run in runs if run.results.benchmarks or run.results.localization]
     by_input = build_table(results, list(BY_SENTENCES))
-    table = by_input.only(MAIN_DIRECTION)
+    table = build_table(_beside(results, runs), [MAIN_DIRECTION])
     judged = findings(table)
     others = build_table(results, list(OTHERS))
     return {
@@ -118,6 +120,12 @@ def _context(content: ReportContent) -> dict[str, Any]:
         ),
         "provenance": content.provenance,
     }
+
+
+def _beside(results: Sequence[RunResults], runs: Sequence[Run]) -> list[RunResults]:
+    """What was retrieved, and runs of models of which nothing could be: these have no numbers."""
+    others = [run.results for run in runs if not learns_of_text(run.results.model)]
+    return [*results, *others]
 
 
 def _random_weights(provenance: Mapping[str, Mapping[str, str]]) -> list[str]:

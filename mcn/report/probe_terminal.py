@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mcn.report.probes import ProbeReport
-from mcn.report.terminal import told_apart_text_table
+from mcn.report.terminal import pairs_text_table
 
 
 def probe_text_tables(report: ProbeReport) -> list[Table]:
@@ -38,5 +38,5 @@ def probe_text_tables(report: ProbeReport) -> list[Table]:
 
 
 def probe_differences_text_table(report: ProbeReport) -> Table | None:
-    """Which rows that are classified in the same way differ; None where there are no two."""
-    return told_apart_text_table("differences of probes", report.differences.rows)
+    """Every two rows that are classified in the same way; None where there are no two."""
+    return pairs_text_table("differences of probes", report.differences.rows)

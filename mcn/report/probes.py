@@ -13,8 +13,8 @@ from mcn.probes.intervals import accuracy_difference, accuracy_interval
 from mcn.probes.results import BenchmarkProbes, Part, ProbeResults
 from mcn.probes.settings import INPUTS, WAYS, Way
 from mcn.report.differences import Difference, DifferenceRow, DifferenceTable
-from mcn.report.localization import LocalizationCell
 from mcn.report.orders import Order, orders_of, pairs_to_compare
+from mcn.report.share_cell import ShareCell
 
 COLUMNS = tuple(f"top-{top}" for top in TOP)
 
@@ -39,7 +39,7 @@ class ProbeRow:
     how: str
     is_control: bool
     num_seeds: int
-    cells: dict[str, LocalizationCell]
+    cells: dict[str, ShareCell]
     """By column."""
 
 
@@ -178,7 +178,7 @@ def _row(
         hits = [_hits(run.benchmarks[key].of(way, looks_at), top) for run in order.seeds]
         interval = accuracy_interval(hits, groups)
         values = [float(np.mean([split.mean() for split in of_seed])) for of_seed in hits]
-        cells[column] = LocalizationCell(
+        cells[column] = ShareCell(
             interval=interval,
             verdict=against_chance(interval, by_chance),
             seed_range=(min(values), max(values)) if len(values) > 1 else None,

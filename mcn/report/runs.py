@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from mcn.root import Root
 from mcn.training.run_paths import RunPaths
 
@@ -23,9 +25,11 @@ class Throughput:
     per_second: float | None
     state: str
     """Its state on the cluster."""
+    note: str
+    """What it does, in its own words."""
 
 
-UNKNOWN = Throughput(num_steps=None, per_second=None, state="")
+UNKNOWN = Throughput(num_steps=None, per_second=None, state="", note="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +40,15 @@ class RunState:
     is_finished: bool
     state: str
     """`finished`, or the state of its task on the cluster; empty where it has none."""
+    note: str
+    """What its task says in words; empty where it says nothing."""
     stage: int | None
     """From 1."""
+    round: int | None
+    """From 1, where all clips are clustered again and again."""
+    num_rounds: int | None
     epoch: int | None
-    """Of that stage, from 1."""
+    """Of that stage, or over all rounds, from 1."""
     step: int | None
     """Steps done, over all stages."""
     num_steps: int | None
@@ -74,7 +83,10 @@ def _run_state(run: RunPaths, throughput: Throughput) -> RunState:
         run=run.path.name,
         is_finished=is_finished,
         state="finished" if is_finished else throughput.state,
+        note="" if is_finished else throughput.note,
         stage=last.get("stage"),
+        round=round(last["round"]) if "round" in last else None,
+        num_rounds=_num_rounds(run.config) if "round" in last else None,
         epoch=last.get("epoch"),
         step=step,
         num_steps=step if is_finished else throughput.num_steps,
@@ -83,6 +95,13 @@ def _run_state(run: RunPaths, throughput: Throughput) -> RunState:
         per_second=None if is_finished else throughput.per_second,
         written_at=run.metrics.stat().st_mtime if rows else None,
     )
+
+
+def _num_rounds(config: Path) -> int | None:
+    if not config.exists():
+        return None
+    num_rounds: int | None = yaml.safe_load(config.read_text())["train"].get("rounds")
+    return num_rounds
 
 
 def _last_rows(path: Path) -> Iterator[dict[str, Any]]:

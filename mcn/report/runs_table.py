@@ -22,8 +22,8 @@ def runs_table(runs: Sequence[RunState]) -> Table:
     for run in runs:
         table.add_row(
             run.run,
-            Text(run.state or UNKNOWN, style="green" if run.is_finished else ""),
-            UNKNOWN if run.stage is None else f"{run.stage}, epoch {run.epoch}",
+            _state(run),
+            _stage(run),
             _steps(run),
             UNKNOWN if run.loss is None else f"{run.loss:.4g}",
             UNKNOWN if run.per_second is None else f"{run.per_second:.3g}",
@@ -41,6 +41,21 @@ def lost_videos_lines(lost: Mapping[str, Mapping[str, int]]) -> list[str]:
         + ")"
         for step, reasons in lost.items()
     ]
+
+
+def _state(run: RunState) -> Text:
+    state = Text(run.state or UNKNOWN, style="green" if run.is_finished else "")
+    return state.append(f"\n{run.note}", style="dim") if run.note else state
+
+
+def _stage(run: RunState) -> str:
+    """Or the round, where a run has no stages."""
+    if run.stage is None:
+        return UNKNOWN
+    if run.round is None:
+        return f"{run.stage}, epoch {run.epoch}"
+    of_all = "" if run.num_rounds is None else f" of {run.num_rounds}"
+    return f"round {run.round}{of_all}, epoch {run.epoch}"
 
 
 def _steps(run: RunState) -> str:

@@ -1,10 +1,11 @@
 """A table of results: orders of training by benchmarks and metrics, each cell with its interval."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mcn.evaluation.retrieval import METRICS, chance
 from mcn.evaluation.statistics import Interval, Verdict, against_chance
+from mcn.objectives import learns_of_text
 from mcn.report.directions import named
 from mcn.report.orders import ORDERS, label_of
 
@@ -106,10 +107,12 @@ class Row:
     @property
     def explanation(self) -> str:
         order = "control" if self.is_control else ORDERS.get(self.stage, "")
-        return order if self.is_comparable else f"{order}; {self.compared_with}"
+        return "; ".join(filter(None, [order, "" if self.is_comparable else self.compared_with]))
 
     @property
     def compared_with(self) -> str:
+        if not learns_of_text(self.model):
+            return "learns no space shared with text"
         return named(self.direction, is_comparable=self.is_comparable)
 
 
@@ -135,10 +138,6 @@ class ResultsTable:
 
     benchmarks: tuple[Benchmark, ...]
     rows: tuple[Row, ...]
-
-    def only(self, direction: str) -> "ResultsTable":
-        """The rows of one direction."""
-        return replace(self, rows=tuple(row for row in self.rows if row.direction == direction))
 
     def is_best(self, cell: Cell, benchmark: Benchmark) -> bool:
         """Whether no row is better in this column, controls left aside."""

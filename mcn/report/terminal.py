@@ -13,12 +13,16 @@ from mcn.report.differences import (
     DifferenceRow,
     localization_differences,
     retrieval_differences,
+    told_apart_of,
 )
 from mcn.report.directions import space_notes
 from mcn.report.localization import localization_tables
 from mcn.report.measure import build_table
 from mcn.report.table import Cell
 from mcn.report.verdicts import JUDGED_BY
+
+MOST_PAIRS = 24
+"""That a terminal shows whether they are told apart or not."""
 
 
 def text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table:
@@ -98,29 +102,25 @@ def steps_text_tables(runs: Sequence[RunResults], *, direction: str = "t2va") ->
 
 
 def differences_text_table(runs: Sequence[RunResults], *, direction: str = "t2va") -> Table | None:
-    """Which orders differ, benchmark by benchmark; None for one order."""
+    """Every two orders on every benchmark, judged as the report does; None for one order."""
     tables = (retrieval_differences(runs, direction), localization_differences(runs, direction))
-    return told_apart_text_table("differences", [row for table in tables for row in table.rows])
+    return pairs_text_table("differences", [row for table in tables for row in table.rows])
 
 
-def told_apart_text_table(title: str, rows: Sequence[DifferenceRow]) -> Table | None:
-    """The pairs that differ, judged as the report does, and how many do not; None for no pairs."""
+def pairs_text_table(title: str, rows: Sequence[DifferenceRow]) -> Table | None:
+    """A line for each pair, of many only for those told apart; None where there is no pair."""
     if not rows:
         return None
-    apart = [row for row in rows if row.verdict == "told apart"]
-    text = Table(
-        title=title,
-        box=box.SIMPLE_HEAD,
-        caption_justify="left",
-        pad_edge=False,
-        show_header=bool(apart),
-    )
-    for name in ("on", "first", "second", "points"):
+    text = Table(title=title, box=box.SIMPLE_HEAD, caption_justify="left", pad_edge=False)
+    for name in ("on", "first", "second", "points", ""):
         text.add_column(name, justify="right" if name == "points" else "left")
-    for row in apart:
+    shown = rows
+    if len(rows) > MOST_PAIRS:
+        shown = [row for row in rows if row.verdict == "told apart"]
+        text.caption = f"{told_apart_of(rows)}; the page has all"
+    for row in shown:
         judged = f"{row.judged_by} {row.cells[row.judged_by].text}"
-        text.add_row(row.benchmark, row.first, row.second, judged)
-    text.caption = f"{len(apart)} of {len(rows)} pairs are told apart; all are in the report"
+        text.add_row(row.benchmark, row.first, row.second, judged, row.verdict)
     return text
 
 

@@ -19,6 +19,8 @@ class TaskProgress:
     """Rows of features that this start has made."""
     started_at: float
     updated_at: float
+    note: str = ""
+    """What it does beside counting, in its own words."""
 
     @property
     def per_second(self) -> float:
@@ -34,6 +36,7 @@ def read_progress(path: Path) -> TaskProgress | None:
     """What the file says; None where there is none, or none that can be understood."""
     try:
         said = json.loads(path.read_text())
-        return TaskProgress(**{name: said[name] for name in TaskProgress.__annotations__})
-    except (OSError, ValueError, KeyError, TypeError):
+        known = TaskProgress.__annotations__
+        return TaskProgress(**{name: said[name] for name in known if name in said})
+    except (OSError, ValueError, TypeError):
         return None

@@ -29,6 +29,8 @@ class Work:
     """Until all tasks that wait or run have ended, at this rate; None where nobody can know."""
     silent: dict[int, float]
     """Seconds since the last word of running tasks that should have said something by now."""
+    notes: dict[int, str]
+    """What running tasks say in words beside their counts."""
 
 
 def sum_up(
@@ -66,6 +68,7 @@ def sum_up(
         ),
         seconds_left=_seconds_left(live, active),
         silent=silent,
+        notes={i: said.note for i, said in active.items() if said.note},
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, model by model; there is no peer.
+"""Where the time of a training step goes, model by model, and of a round of XDC; no peer.
 
 Sizes are the user's but for fewer clips, so that all models take two minutes on two cores; what
 grows with the square of the clips has a smaller share than at full size, which `training_step` has
@@ -28,6 +28,7 @@ from mcn.training.mcn_learner import McnLearner
 from mcn.training.mmv_learner import MmvLearner
 from mcn.training.model import new_model
 from mcn.training.stage import StageTrainer
+from tests.benchmarks import xdc_round
 from tests.benchmarks.result import Result, Row
 from tests.benchmarks.stopwatch import Methods, Stopwatch
 from tests.benchmarks.training_corpus import FEATURES, sampling, write_training_stores
@@ -64,12 +65,15 @@ PLAIN_STEPS = 3
 
 
 def measure(*, quick: bool) -> list[Result]:
-    """Seconds of an average step of each model by part."""
+    """Seconds by part of an average step of each model, and of a round of XDC."""
     sizes = QUICK if quick else FULL
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_training_stores(folder, num_videos=sizes["batch_size"])
-        return [_measure(name, replace(config, **sizes), folder) for name, config in MODELS.items()]
+        steps = [
+            _measure(name, replace(config, **sizes), folder) for name, config in MODELS.items()
+        ]
+    return [*steps, *xdc_round.measure(quick=quick)]
 
 
 def _measure(name: str, config: TrainConfig, folder: Path) -> Result:

@@ -169,7 +169,9 @@ class _Loop:
             round_number,
             last=self.found,
             categories=self.categories,
-            go_on=lambda done, total: self._goes_on(f"features {done}/{total}", progress),
+            go_on=lambda done, total: self._goes_on(
+                f"clusters for round {round_number + 1}: features {done}/{total}", progress
+            ),
         )
         if found is None:
             return False
