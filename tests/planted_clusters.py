@@ -1,7 +1,7 @@
 """Whose clusters teach a noisy modality the classes that a clean one shows: XDC's four methods on
 planted stores, over seeds, with intervals.
 
-`python -m tests.planted_clusters` trains 4 methods x 5 seeds x 4 cases and probes them (3 minutes of a core).
+`python -m tests.planted_clusters` trains 4 methods x 5 seeds x 4 cases and probes them (3 minutes).
 
 A video has one of eight classes, which its pictures show cleanly; its sounds tell them too, and
 something louder besides (`tests.planted_noise`). The cases:
@@ -30,6 +30,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 import torch
@@ -56,7 +57,9 @@ from tests.planted_detail import told
 from tests.planted_noise import CLASSES, NOISY, Sound, write_noisy
 from tests.stores import FEATURES, SECONDS_PER_CLIP
 
-METHODS: tuple[Method, ...] = ("sdc", "mdc", "cdc", "xdc")
+Name = Method | Literal["untrained", "features"]
+METHODS_BESIDE_SDC: tuple[Method, ...] = ("xdc", "cdc", "mdc")
+NAMES: tuple[Name, ...] = ("sdc", "mdc", "cdc", "xdc", "untrained", "features")
 CASES = {
     "places": NOISY,
     "clutter": replace(NOISY, places=100_000),
@@ -83,8 +86,8 @@ CONFIG = XdcConfig(
 )
 """What encoders give is narrower than the sounds' 22 dimensions: they have to leave something."""
 
-Found = dict[str, list[dict[str, float]]]
-"""In percent, by what was probed or clustered: seed by seed, by measure."""
+Found = dict[Name, list[dict[str, float]]]
+"""In percent, seed by seed: accuracies of probes, and the NMI of clusterings with the classes."""
 
 
 def clips_of(folder: Path) -> HeldClips:
@@ -138,6 +141,7 @@ def accuracies(
     footing_of: Callable[[tuple[Modality, ...]], Footing],
     clips: HeldClips,
     classes: Mapping[str, int],
+    labelled: Sequence[int],
 ) -> dict[str, float]:
     """Share of the tested videos whose class is found, by modality and labelled videos a class."""
     ids_of_class: dict[int, list[str]] = {label: [] for label in range(CLASSES)}
@@ -153,7 +157,7 @@ def accuracies(
     found = {}
     for modality in ("audio", "video"):
         rows = rows_of_clips(footing_of((modality,)), clips, torch.device("cpu"))
-        for number in LABELLED:
+        for number in labelled:
             train = some(slice(number))
             scores, _ = classify_frozen(
                 train, rows.means(train.ids), rows.means(test.ids), ProbeSettings()
@@ -163,9 +167,11 @@ def accuracies(
     return found
 
 
-def measured(sound: Sound, methods: Sequence[Method], seeds: Sequence[int]) -> Found:
-    """What each method comes to, and what there is without training."""
-    found: Found = {name: [] for name in (*methods, "untrained", "features")}
+def measured(
+    sound: Sound, names: Sequence[Name], seeds: Sequence[int], *, labelled: Sequence[int] = LABELLED
+) -> Found:
+    """What methods come to, and what there is without training."""
+    found: Found = {name: [] for name in names}
     for seed in seeds:
         with TemporaryDirectory() as folder:
             root = Path(folder)
@@ -181,20 +187,26 @@ def measured(sound: Sound, methods: Sequence[Method], seeds: Sequence[int]) -> F
             )
             clips, held_out = clips_of(root / "store"), clips_of(root / "heldout")
             config = replace(CONFIG, seed=seed)
-            for method in methods:
-                model, agreement = trained(root, replace(config, method=method), clips, classes)
-                probed = accuracies(partial(ModelRows, model), held_out, of_held_out)
-                found[method].append(probed | agreement)
-            first = partial(ModelRows, untrained(config, clips))
-            found["untrained"].append(accuracies(first, held_out, of_held_out))
-            found["features"].append(accuracies(FeaturesAlone, held_out, of_held_out))
+            footing_of: Callable[[tuple[Modality, ...]], Footing]
+            for name in names:
+                agreement: dict[str, float] = {}
+                if name == "features":
+                    footing_of = FeaturesAlone
+                elif name == "untrained":
+                    footing_of = partial(ModelRows, untrained(config, clips))
+                else:
+                    model, agreement = trained(root, replace(config, method=name), clips, classes)
+                    footing_of = partial(ModelRows, model)
+                probed = accuracies(footing_of, held_out, of_held_out, labelled)
+                found[name].append(probed | agreement)
     return found
 
 
-def less(found: Found, name: str, other: str, measure: str) -> list[float]:
+def less(
+    more: Sequence[Mapping[str, float]], other: Sequence[Mapping[str, float]], measure: str
+) -> list[float]:
     """What one comes to beyond another, seed by seed."""
-    pairs = zip(found[name], found[other], strict=True)
-    return [one[measure] - of_other[measure] for one, of_other in pairs]
+    return [one[measure] - of_other[measure] for one, of_other in zip(more, other, strict=True)]
 
 
 def main(seeds: range) -> None:
@@ -202,15 +214,20 @@ def main(seeds: range) -> None:
         f"percent, mean of seeds {seeds[0]} to {seeds[-1]} with Student's 95 % interval; "
         f"chance {100 / CLASSES:.1f}"
     )
-    for case, sound in CASES.items():
-        found = measured(sound, METHODS, seeds)
+    by_case = {case: measured(sound, NAMES, seeds) for case, sound in CASES.items()}
+    for case, found in by_case.items():
         for name, of_seeds in found.items():
             for measure in of_seeds[0]:
                 print(f"{case:8} {name:13} {measure:20} {told([one[measure] for one in of_seeds])}")
-        for name in ("xdc", "cdc", "mdc"):
+        for name in METHODS_BESIDE_SDC:
             for measure in found["features"][0]:
-                beyond = told(less(found, name, "sdc", measure), "+")
+                beyond = told(less(found[name], found["sdc"], measure), "+")
                 print(f"{case:8} {name} less sdc  {measure:20} {beyond}")
+    for measure in by_case["places"]["features"][0]:
+        paired, unpaired = by_case["places"]["xdc"], by_case["unpaired"]["xdc"]
+        print(
+            f"xdc, places less unpaired {measure:20} {told(less(paired, unpaired, measure), '+')}"
+        )
 
 
 if __name__ == "__main__":
