@@ -1,7 +1,5 @@
 """The report on all that is known of some runs, on pages and in the terminal."""
 
-import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from mcn.report.terminal import (
     text_table,
 )
 from mcn.root import Root
-from mcn.training.run_folder import RunFolder, read_metrics, replace_text
+from mcn.training.run_folder import RunFolder, read_metrics
 
 ABOUT = (
     "Two modalities are trained together, then frozen, and the third is added: AV_T begins with "
@@ -96,8 +94,5 @@ def report(
     ):
         if table is not None:
             Console().print(table)
-    if probed:
-        pages.append(folder / "probes.json")
-        replace_text(pages[-1], json.dumps(dataclasses.asdict(probes), indent=1) + "\n")
     for page in pages:
         print(page)

@@ -11,6 +11,7 @@ one of 0.05 to 0.06 either way, and the commonest class of each is right for 23 
 linear probe on sounds is right for 84 to 85 % of the clips of other videos.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,21 @@ NOISE_OF_VIDEO, NOISE_OF_ROW = 0.35, 0.5
 """Of a video as a whole, in the dimensions that tell something; and of each row, in all."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sound:
+    """What is heard beside the class."""
+
+    places: int = PLACES
+    """Where videos were recorded; with far more than there are videos, each has its own."""
+    place_scale: float = PLACE_SCALE
+    """Deviation of what tells places; with 0, sounds are no noisier than pictures."""
+    is_paired: bool = True
+    """Whether the class that is heard is the one that is seen, and not that of another video."""
+
+
+NOISY = Sound()
+
+
 def write_noisy(
     folder: Path,
     *,
@@ -33,8 +49,9 @@ def write_noisy(
     clips_per_video: int = 4,
     world: int = 0,
     part: int = 0,
+    sound: Sound = NOISY,
 ) -> dict[str, int]:
-    """Stores of video and audio; returns the class of each video.
+    """Stores of video and audio; returns the class that is seen in each video.
 
     Args:
         folder: Of the stores.
@@ -42,20 +59,22 @@ def write_noisy(
         clips_per_video: Of four seconds each, all of the video's class and place.
         world: Decides what classes and places look and sound like.
         part: Of that world: another one has other videos.
+        sound: What is heard.
     """
     laws = np.random.default_rng(world)
     looks = CLASS_SCALE * laws.normal(size=(CLASSES, CLASS_DIM))
-    places = PLACE_SCALE * laws.normal(size=(PLACES, PLACE_DIM))
+    places = sound.place_scale * laws.normal(size=(sound.places, PLACE_DIM))
     hidden = {"video": CLASS_DIM, "audio": CLASS_DIM + PLACE_DIM}
     # Orthonormal directions: what is louder in the hidden dimensions is louder in the features.
     into = {m: np.linalg.qr(laws.normal(size=(DIMS[m], hidden[m])))[0].T for m in DIMS}
     generator = np.random.default_rng([world, part])
     ids = [f"noisy{part}-{index:04d}" for index in range(num_videos)]
     classes = generator.integers(CLASSES, size=num_videos)
-    place_of_video = generator.integers(PLACES, size=num_videos)
+    place_of_video = generator.integers(sound.places, size=num_videos)
+    heard = classes if sound.is_paired else generator.permutation(classes)
     shown = {
         "video": looks[classes],
-        "audio": np.concatenate([looks[classes], places[place_of_video]], axis=1),
+        "audio": np.concatenate([looks[heard], places[place_of_video]], axis=1),
     }
     for name, modality, rate in (
         (FEATURES.video, "video", 1.0),

@@ -1,5 +1,7 @@
 """Writes the report: one Markdown file, and one HTML page that needs no other file."""
 
+import dataclasses
+import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,10 +39,12 @@ MARKDOWN_CHARACTERS = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>|&#
 
 
 def write_report(content: ReportContent, folder: Path) -> list[Path]:
-    """Write `report.md` and `report.html`; a file that is up to date already is left alone.
+    """Write `report.md` and `report.html`, and the tables of probes, if any, as `probes.json`.
+
+    A file that is up to date already is left alone.
 
     Returns:
-        The paths of both.
+        The paths of all.
     """
     context = _context(content)
     html = Environment(autoescape=True, **_environment())
@@ -49,6 +53,9 @@ def write_report(content: ReportContent, folder: Path) -> list[Path]:
         folder / "report.md": markdown.get_template("page.md.j2").render(context),
         folder / "report.html": html.get_template("page.html.j2").render(context),
     }
+    if content.probes.tables:
+        tables = json.dumps(dataclasses.asdict(content.probes), indent=1)
+        pages[folder / "probes.json"] = tables + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in pages.items():
         _replace_if_changed(path, text.encode())
