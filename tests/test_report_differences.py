@@ -6,17 +6,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from mcn.evaluation.localization_results import CHANCE, LocalizationResults
 from mcn.evaluation.results import RunResults
+from mcn.evaluation.statistics import Interval
 from mcn.report.differences import (
+    Difference,
+    DifferenceRow,
+    DifferenceTable,
     direction_differences,
     localization_differences,
     retrieval_differences,
 )
 from mcn.report.localization import POOLED_RECALL, RECALL, localization_tables
 from mcn.report.page import write_report
-from mcn.report.terminal import differences_text_table, steps_text_tables
+from mcn.report.terminal import (
+    MOST_PAIRS,
+    differences_text_table,
+    pairs_text_table,
+    steps_text_tables,
+)
 from tests.reports import BY_CHANCE, PERFECT, content, results
 
 NUM_VIDEOS = 24
@@ -168,3 +178,27 @@ def test_runs_evaluated_on_different_videos_make_no_table() -> None:
     other = dataclasses.replace(other, localization={"crosstask": part})
     with pytest.raises(ValueError, match="different videos of crosstask"):
         localization_tables([one, other], ["t2va"])
+
+
+def test_pairs_told_apart_come_first_and_of_many_a_terminal_shows_these_alone() -> None:
+    def row(number: int, low: float) -> DifferenceRow:
+        cells = {"top-1": Difference(interval=Interval(low + 0.1, low, low + 0.2))}
+        return DifferenceRow(
+            benchmark="UCF101", first=f"one{number}", second="other", cells=cells, judged_by="top-1"
+        )
+
+    rows = tuple(row(number, 0.05 if number == MOST_PAIRS else -0.1) for number in range(30))
+    table = DifferenceTable(columns=("top-1",), rows=rows)
+    assert table.told_apart_first[0] is rows[MOST_PAIRS]
+    assert table.told_apart_first[1:3] == list(rows[:2])
+    assert table.summary == "1 of 30 pairs told apart, which come first"
+    assert [pairs.row_count for pairs in map(pairs_of, (rows, rows[:MOST_PAIRS]))] == [
+        1,
+        MOST_PAIRS,
+    ]
+
+
+def pairs_of(rows: tuple[DifferenceRow, ...]) -> Table:
+    shown = pairs_text_table("differences", rows)
+    assert shown is not None
+    return shown

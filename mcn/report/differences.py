@@ -78,8 +78,9 @@ class DifferenceTable:
 
     @property
     def summary(self) -> str:
-        """How many pairs are told apart."""
-        return told_apart_of(self.rows)
+        """How many pairs are told apart, and where they stand."""
+        stands_first = len({row.verdict for row in self.rows}) > 1
+        return told_apart_of(self.rows) + (", which come first" if stands_first else "")
 
 
 def told_apart_of(rows: Sequence[DifferenceRow]) -> str:
