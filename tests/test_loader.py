@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import os
 import signal
@@ -182,3 +183,13 @@ def test_the_wait_for_data_is_a_share_of_all_time() -> None:
     share = np.average(waits[:7], weights=weights) / np.average(steps[:7], weights=weights)
     assert waiting.share == pytest.approx(share, abs=0.02)
     assert progress.note == f"waits {waiting.share:.1%} for data"
+
+
+def test_what_takes_long_is_shown_before_there_is_a_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "progress.json"
+    with Progress("train", total=9, unit="steps", file=file) as progress:
+        progress.show_note("clusters")
+        assert "train: 0/9 steps, clusters" in capsys.readouterr().err
+        assert json.loads(file.read_text())["note"] == "clusters"

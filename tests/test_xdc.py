@@ -1,5 +1,6 @@
 """Runs of XDC on stored features: what they leave, that they learn, and bad input."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from mcn.data.batches import ClipBatch
+from mcn.data.stored_clips import StoredClips
 from mcn.models.trained import described_model
 from mcn.models.xdc import Xdc
 from mcn.training.checkpoint import load_checkpoint
+from mcn.training.fault import find_kept_out
 from mcn.training.run_folder import RunFolder, read_metrics
+from mcn.training.xdc import kept_features
 from mcn.training.xdc.config import Method
 from tests.stores import ids_of_stores, write_stores
 from tests.test_guard import edit_features
@@ -112,6 +117,45 @@ def test_clips_that_are_not_finite_are_in_no_cluster_and_on_record(tmp_path: Pat
         {"step": number * STEPS_PER_ROUND, "stage": 1, "kept_out": {"video": {broken: 1}}}
         for number in range(3)
     ]
+
+
+def unread_of(batch: ClipBatch, video_id: str) -> ClipBatch:
+    """The same batch, had the file of a video not been readable."""
+    lacks = torch.tensor([v == video_id for v in batch.video_ids])
+    return replace(
+        batch,
+        has={m: has & ~lacks for m, has in batch.has.items()},
+        kept_out={m: {video_id: int(lacks.sum())} if lacks.any() else {} for m in batch.has},
+        unread={video_id: "its disk is away"} if lacks.any() else {},
+    )
+
+
+def test_too_many_clips_that_cannot_be_read_end_the_run_and_are_read_when_it_carries_on(
+    root: Path, undisturbed: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, calls, gone = StoredClips.read, iter(range(10**6)), ids_of_stores(NUM_VIDEOS)[2]
+
+    def failing(self: StoredClips, numbers: Sequence[int], *, draw: int | None = None) -> ClipBatch:
+        batch = read(self, numbers, draw=draw)
+        return unread_of(batch, gone) if next(calls) >= 6 else batch  # after its beginning
+
+    monkeypatch.setattr(kept_features, "SECONDS_BETWEEN_FILES", 0.0)
+    with monkeypatch.context() as away:
+        away.setattr(StoredClips, "read", failing)
+        problem = rf"5 of 80 clips .* 1 %, as {gone}: its disk is away.*--most-unread-percent 7"
+        with pytest.raises(ValueError, match=problem):
+            train_here(root, "away")
+    run = train_here(root, "away")
+    assert run.final.read_bytes() == undisturbed.final.read_bytes()
+
+
+def test_a_batch_that_cannot_be_read_is_not_called_one_that_is_not_finite(root: Path) -> None:
+    batch = clips_of(root).read(range(5))
+    unread = unread_of(batch, batch.video_ids[0])
+    said = str(find_kept_out(unread, torch.device("cpu")))
+    assert said == f"video could not be read, of videos {batch.video_ids[0]}"
+    broken = replace(unread, unread={})
+    assert "features of video not finite" in str(find_kept_out(broken, torch.device("cpu")))
 
 
 def test_more_clusters_than_clips_is_an_error_that_says_what_to_do(root: Path) -> None:

@@ -226,6 +226,9 @@ class Runtime:
     on_nonfinite: OnNonfinite = "stop"
     """What to do at a step whose loss or gradient is not finite: stop there and say what it was,
     or leave the step out and count it. A run stopped so may be carried on with skip."""
+    most_unread_percent: float = 1.0
+    """Of all raw clips: where more cannot be read when they are clustered, xdc stops and says so.
+    Those of fewer count as lacking."""
 
 
 # Where the defaults of a model are not those of MCN. Four candidates are

@@ -16,6 +16,7 @@ from mcn.training.config import Runtime
 from mcn.training.distributed import (
     any_rank,
     device_type,
+    gather_lines,
     patient_group,
     process_group,
     rank,
@@ -32,10 +33,10 @@ from mcn.training.xdc.clustering import category_numbers, seed_of
 from mcn.training.xdc.config import XdcConfig
 from mcn.training.xdc.draws import DrawnBatches, Draws
 from mcn.training.xdc.extraction import CLIPS_AT_ONCE, Extraction
-from mcn.training.xdc.kept_features import KeptFeatures
+from mcn.training.xdc.kept_features import Identity, KeptFeatures, digest_of
 from mcn.training.xdc.learner import XdcLearner
 from mcn.training.xdc.numbered import NumberedClips
-from mcn.training.xdc.rounds import PseudoLabels, new_pseudo_labels
+from mcn.training.xdc.rounds import PseudoLabels, check_restored, new_pseudo_labels
 
 
 def train_xdc(
@@ -125,6 +126,7 @@ class _Loop:
     def carry_on(self, progress_file: Path | None) -> bool:
         """Train to the end, or until asked to stop; says whether the run is complete."""
         saved = load_checkpoint(self.run.last) if self.run.last.exists() else None
+        check_restored(saved, len(self.source.places), self.run.last, self.device)
         self._restore(saved)
         self.guard = Guard(
             self.run,
@@ -161,7 +163,7 @@ class _Loop:
             return True
         if self.found is None:
             self._save()  # random weights, of which the first features are
-        kept = KeptFeatures(self.run.features_of_round(round_number))
+        kept = KeptFeatures(self.run.features_of_round(round_number), self._identity(round_number))
         found = new_pseudo_labels(
             self.config,
             self.model,
@@ -170,6 +172,7 @@ class _Loop:
             last=self.found,
             categories=self.categories,
             go_on=lambda done, total: self._goes_on(f"features {done}/{total}", progress),
+            show=progress.show_note,
         )
         if found is None:
             return False
@@ -178,6 +181,16 @@ class _Loop:
             self.stepper.optimizer.state.pop(parameter, None)
         self._save()
         return True
+
+    def _identity(self, round_number: int) -> Identity:
+        """Of the features of a round; the state is that of rank 0, which saves it."""
+        digests = gather_lines([digest_of(self.model)], self.device)
+        return {
+            "step": self.step,
+            "round": round_number,
+            "clips_at_once": self.clips_at_once,
+            "model": digests[0],
+        }
 
     def _goes_on(self, note: str, progress: Progress) -> bool:
         progress.note = note
@@ -188,7 +201,7 @@ class _Loop:
         """From where it stands to the end of the round, unless asked to stop before."""
         assert self.found is not None
         if rank() == 0:  # the labels are saved
-            KeptFeatures(self.run.features_of_round(round_number)).clear()
+            KeptFeatures(self.run.features_of_round(round_number), {}).clear()
         begin = round_number * self.steps_per_round
         draws = Draws(
             self.config.terms,
@@ -268,6 +281,7 @@ class _Loop:
             workers=self._workers(self.clips_at_once),
             group=self.group,
             unread=self.unread,
+            most_unread_percent=self.runtime.most_unread_percent,
         )
 
     def _workers(self, clips_at_once: int) -> int:
