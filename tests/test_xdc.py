@@ -3,21 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from jobs.train import parse
 from mcn.data.batches import ClipBatch
 from mcn.data.stored_clips import StoredClips
+from mcn.evaluation.evaluate import _model_name
 from mcn.models.trained import described_model
 from mcn.models.xdc import Xdc
+from mcn.objectives import TERMS
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.fault import find_kept_out
 from mcn.training.run_folder import RunFolder, read_metrics
 from mcn.training.xdc import kept_features
-from mcn.training.xdc.config import Method
+from mcn.training.xdc.config import Method, XdcConfig
 from tests.stores import ids_of_stores, write_stores
 from tests.test_guard import edit_features
 from tests.xdc_runs import (
@@ -58,7 +62,7 @@ def test_a_run_records_every_step_and_at_each_clustering_its_health(
         for modality in ("video", "audio"):
             assert row[f"clustering/clips/{modality}"] == NUM_CLIPS
             assert 0 <= row[f"clustering/entropy/{modality}"] <= 1
-            assert f"clustering/empty/{modality}" in row
+            assert f"clustering/reseeded/{modality}" in row
             assert 0 <= row[f"clustering/nmi-categories/{modality}"] <= 1
             assert (f"clustering/nmi-last/{modality}" in row) == (number > 0)
     assert not list(undisturbed.path.glob("features-*"))
@@ -185,8 +189,39 @@ def test_a_run_of_another_method_has_another_folder_and_is_not_taken_for_it(
     root: Path, undisturbed: RunFolder
 ) -> None:
     assert replace(CONFIG, method="sdc", seed=3).name == "xdc-sdc-seed3"
+    assert replace(CONFIG, method="sdc").model_name == "xdc-sdc"
     with pytest.raises(ValueError, match=r"train\.method: 'xdc' there, 'sdc' asked for"):
         train_here(root, "undisturbed", replace(CONFIG, method="sdc"))
+
+
+def test_raw_clips_are_in_the_name_of_what_is_trained_on_them() -> None:
+    config = XdcConfig(method="cdc", inputs="clips", seed=2)
+    assert config.model_name == _model_name(vars(config)) == "xdc-cdc-clips"
+    assert config.name == "xdc-cdc-clips-seed2" and config.terms == TERMS["xdc-cdc"]
+    assert _model_name(vars(CONFIG)) == CONFIG.model_name == "xdc-xdc"
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        ({"inputs": "clips", "out_dim": 128}, "--out-dim 128 is of --inputs features"),
+        ({"inputs": "clips", "hidden_dim": 128}, "--hidden-dim 128 is of --inputs features"),
+        ({"clip_frames": 8}, "--clip-frames 8 is of --inputs clips"),
+        ({"picture_crop": 8}, "--picture-crop 8 is of --inputs clips"),
+        ({"shift_seconds": 0.0}, "--shift-seconds 0.0 is of --inputs clips"),
+        ({"video_weights": "x.pt"}, "--video-weights x.pt is of --inputs clips"),
+        ({"seed": -1}, "seed is -1 and must not be negative"),
+    ],
+)
+def test_options_that_decide_nothing_are_refused(asked: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        XdcConfig(**asked)
+
+
+def test_the_demo_trains_on_raw_clips_without_the_sizes_of_features() -> None:
+    parsed = parse(["--model", "xdc", "--preset", "demo", "--inputs", "clips"])
+    assert isinstance(parsed.config, XdcConfig) and parsed.config.inputs == "clips"
+    assert (parsed.config.clusters, parsed.config.out_dim) == (16, XdcConfig().out_dim)
 
 
 @pytest.mark.parametrize("method", ["sdc", "mdc", "cdc"])
