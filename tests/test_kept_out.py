@@ -40,3 +40,9 @@ def test_ranks_add_up_what_they_kept_out_and_carry_on_from_one_state_or_not_at_a
 def test_labels_of_another_set_of_clips_are_refused() -> None:
     with pytest.raises(ValueError, match=r"labels of \[5\] clips, and there are 6"):
         check_restored(checkpoint(3, 5), 6, Path("last"), CPU)
+
+
+def test_convolutions_in_float32_are_not_rounded_to_tf32() -> None:
+    torch.backends.cudnn.allow_tf32 = True
+    with process_group():
+        assert not torch.backends.cudnn.allow_tf32

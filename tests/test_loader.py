@@ -21,7 +21,7 @@ from mcn.data.training_batches import TrainingBatches
 from mcn.progress import Progress
 from mcn.stop import STOP_SIGNALS, stop_on_signal
 from mcn.training.distributed import cpus_of_rank
-from mcn.training.loader import MOST_WORKERS, clip_bytes, default_workers, read_ahead
+from mcn.training.loader import MOST_WORKERS, clip_bytes, default_workers, read_ahead, workers_for
 from mcn.training.waiting import FORGETS, WaitingForData
 from tests.stores import FEATURES, SPECTROGRAMS, ids_of_stores, write_spectrograms, write_stores
 from tests.test_training_batches import SAMPLING
@@ -145,6 +145,13 @@ def test_every_processor_reads_but_the_one_that_trains(
 ) -> None:
     monkeypatch.setenv("CPUS_PER_RANK", str(cpus))
     assert default_workers(batches) == workers
+
+
+def test_raw_clips_are_decoded_on_all_processors_but_one(
+    batches: TrainingBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CPUS_PER_RANK", "16")
+    assert workers_for(1000, most=cpus_of_rank()) == 15 and workers_for(1000) == MOST_WORKERS
 
 
 def test_nobody_reads_ahead_more_than_shared_memory_holds(

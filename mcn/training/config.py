@@ -217,8 +217,8 @@ class Runtime:
     NCCL, those on processors by gloo."""
     loader_workers: int | None = None
     """Processes that read batches ahead, for each rank; 0 reads between the steps. By default one
-    for each CPU of the rank but the one that trains, at most 4, and no more than shared memory
-    has room for."""
+    for each CPU of the rank but the one that trains, at most 4 but for raw clips, and no more
+    than shared memory has room for."""
     checkpoint_every_minutes: float = 10.0
     """The most work that a kill can cost; each rank-0 step also looks at the clock."""
     checkpoint_every_steps: int | None = None

@@ -15,6 +15,7 @@ from mcn.training.checkpoint_clock import CheckpointClock
 from mcn.training.config import Runtime
 from mcn.training.distributed import (
     any_rank,
+    cpus_of_rank,
     device_type,
     gather_lines,
     patient_group,
@@ -288,7 +289,10 @@ class _Loop:
         asked = self.runtime.loader_workers
         if asked is not None:
             return asked
-        return workers_for(clips_at_once * self.source.read([0]).num_bytes)
+        batch_bytes = clips_at_once * self.source.read([0]).num_bytes
+        if self.config.inputs == "clips":  # which decoding makes slower than any step
+            return workers_for(batch_bytes, most=cpus_of_rank())
+        return workers_for(batch_bytes)
 
     def _save(self) -> None:
         self.clock.saved()
