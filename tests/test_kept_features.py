@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from mcn.training.xdc import kept_features
-from mcn.training.xdc.kept_features import ChunkFeatures, KeptFeatures
+from mcn.training.xdc.kept_features import ChunkFeatures, Identity, KeptFeatures
 
-OURS = {"step": 3, "round": 1, "clips_at_once": 2, "model": "abc"}
+OURS: Identity = {"step": 3, "round": 1, "clips_at_once": 2, "model": "abc"}
 
 
 @pytest.fixture

@@ -185,7 +185,8 @@ def test_a_storage_that_fails_ends_reading_and_is_no_damage(
     shutil.copytree(videos.folder, tmp_path / "mounted")
     mounted = replace(videos, folder=tmp_path / "mounted")
     clips = RawClips(mounted, places(("cut", 2.8, 3.8), ("a", 0, 1)), FORM)
-    original, failing = io.open, {"a.mp4"}
+    original: Any = io.open
+    failing = {"a.mp4"}
 
     def fail(path: object, *args: Any, **kwargs: Any) -> Any:
         if Path(str(path)).name in failing:
