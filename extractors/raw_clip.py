@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import av
 import numpy as np
 import torch
 from av.container import InputContainer
@@ -55,7 +56,7 @@ def read_clip(
     except MediaError as error:
         problems.append(error.message)
     try:
-        samples = stretch.sound()
+        samples = stretch.sound(SAMPLE_RATE)
         if len(samples):
             mel = log_mel(torch.from_numpy(samples), SAMPLE_RATE)
             spectrogram = mel.T.to(torch.float16).numpy()
@@ -67,18 +68,26 @@ def read_clip(
 def _cut(
     frames: Sequence[VideoFrame], form: PictureForm, view: View
 ) -> UInt8[np.ndarray, "pictures height width 3"]:
-    """One part of all, mirrored or not."""
+    """One part of all, mirrored or not.
+
+    Raises:
+        MediaError: "undecodable" if damage has made of a picture what cannot be scaled.
+    """
     scaler, crop = VideoReformatter(), form.picture_crop
     cut = np.empty((len(frames), crop, crop, 3), np.uint8)
     rows, columns = slice(view.top, view.top + crop), slice(view.left, view.left + crop)
     for k, frame in enumerate(frames):
-        rgb = scaler.reformat(
-            frame,
-            form.picture_width,
-            form.picture_height,
-            "rgb24",
-            interpolation="BILINEAR",
-            threads=1,
-        ).to_ndarray()
+        try:
+            scaled = scaler.reformat(
+                frame,
+                form.picture_width,
+                form.picture_height,
+                "rgb24",
+                interpolation="BILINEAR",
+                threads=1,
+            )
+        except (av.error.FFmpegError, ValueError) as error:
+            raise MediaError("undecodable", f"a picture cannot be scaled: {error}") from error
+        rgb = scaled.to_ndarray()
         cut[k] = rgb[rows, columns]
     return cut[:, :, ::-1] if view.is_mirrored else cut

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
+import av
 import numpy as np
 import torch
 from jaxtyping import Float16, UInt8
@@ -26,6 +27,18 @@ from mcn.data.spectrograms import BANDS
 from mcn.modality import Modality
 
 COLOURS = 3
+BYTES_AT_ONCE = 1 << 20
+
+OF_THE_FILE = (
+    FileNotFoundError,
+    PermissionError,
+    IsADirectoryError,
+    av.error.FFmpegError,
+    ValueError,
+    ArithmeticError,
+)
+"""What one bad file may raise, beside MediaError: it is not there, or no sense can be made of it.
+"""
 
 
 class RawClips:
@@ -47,7 +60,8 @@ class RawClips:
         self.places = places
         self.form = form
         longest_seconds = float(np.diff(places.seconds).max())
-        self.most_frames = round(longest_seconds * SAMPLE_RATE) // HOP_SAMPLES + 1
+        # Either end is rounded to a sample, so that a clip may have one more than it is long.
+        self.most_frames = (round(longest_seconds * SAMPLE_RATE) + 1) // HOP_SAMPLES + 1
 
     @property
     def dims(self) -> dict[Modality, int]:
@@ -99,15 +113,41 @@ class RawClips:
     def _of_video(
         self, video_id: str, wanted: Sequence[tuple[float, float, View]]
     ) -> list[RawClip]:
-        """Clips of one file; those that are still to be read when it fails have nothing."""
+        """Clips of one file; those that are still to be read when it fails have nothing.
+
+        Raises:
+            OSError: It is the storage that fails, and not this file.
+        """
         clips: list[RawClip] = []
         try:
             with open_media(self.videos.path(video_id)) as container:
                 for start, end, view in wanted:
                     clips.append(read_clip(container, start, end, self.form, view))
-        except (MediaError, OSError) as error:
+        except (MediaError, *OF_THE_FILE) as error:
             clips += [RawClip(None, None, str(error))] * (len(wanted) - len(clips))
+        except OSError as error:
+            raise self._outage(error) from error
+        if any(clip.problem for clip in clips):
+            self._check_storage(video_id)
         return clips
+
+    def _check_storage(self, video_id: str) -> None:
+        """Raises OSError if it is to blame: FFmpeg takes an outage for damage to the file."""
+        try:
+            with (self.videos.folder / f"{video_id}.mp4").open("rb") as file:
+                while file.read(BYTES_AT_ONCE):
+                    pass
+        except OF_THE_FILE:
+            if not self.videos.folder.is_dir():
+                raise self._outage("there is no such folder") from None
+        except OSError as error:
+            raise self._outage(error) from error
+
+    def _outage(self, problem: object) -> OSError:
+        return OSError(
+            f"the storage of {self.videos.folder} fails ({problem}), which is no fault of a video: "
+            "the same command carries on when it can be read again"
+        )
 
     def _seen(self, clips: Sequence[RawClip]) -> UInt8[np.ndarray, "clips pictures high wide 3"]:
         """Black where there is nothing."""

@@ -65,19 +65,19 @@ class Stretch:
             raise self._error("undecodable", "pictures are missing")
         return [found[pts] for pts in shown]
 
-    def sound(self) -> Float32[np.ndarray, " samples"]:
+    def sound(self, rate: int) -> Float32[np.ndarray, " samples"]:
         """The samples of the stretch; silence where there are none in between, none at its end.
 
         Raises:
-            MediaError: "no-audio"; "undecodable" if any of it is damaged or not finite.
+            MediaError: "no-audio"; "undecodable" if any of it is damaged or not finite, or is not
+                in mono with so many samples a second, as damage may make it.
         """
         if self.audio is None:
             raise self._error("no-audio", "there is no sound in it")
-        rate = self.audio.rate
         first, stop = round(self.start_seconds * rate), round(self.end_seconds * rate)
         samples, num_heard = np.zeros(stop - first, np.float32), 0
         try:
-            for begin, piece in _samples(self.audio, self._packets[self.audio.index]):
+            for begin, piece in self._samples(self.audio, rate):
                 begin -= first
                 inside = slice(max(begin, 0), min(begin + len(piece), len(samples)))
                 if inside.start < inside.stop:
@@ -113,6 +113,26 @@ class Stretch:
             found[index].append(packet)
         return found
 
+    def _samples(
+        self, audio: AudioStream, rate: int
+    ) -> "list[tuple[int, Float32[np.ndarray, ' some']]]":
+        """Pieces of sound, and the sample of the file that each begins with."""
+        decoder = _fresh_decoder(audio)
+        assert isinstance(decoder, AudioCodecContext)
+        decoder.flags2 |= (
+            Flags2.skip_manual
+        )  # else what comes before the file's start moves what follows
+        tick = time_base_of(audio)
+        pieces = []
+        for packet in [*self._packets[audio.index], None]:
+            for frame in decoder.decode(packet):
+                if not isinstance(frame, AudioFrame) or frame.pts is None:
+                    raise self._error("undecodable", "sound without a time stamp")
+                if (frame.rate, frame.format.name, frame.layout.nb_channels) != (rate, "fltp", 1):
+                    raise self._error("undecodable", f"sound that is not mono at {rate} Hz")
+                pieces.append((round(frame.pts * tick * rate), frame.to_ndarray()[0]))
+        return pieces
+
     def _error(self, reason: str, problem: object) -> MediaError:
         start, end = float(self.start_seconds), float(self.end_seconds)
         return MediaError(reason, f"{self.name} from {start:.2f} to {end:.2f} s: {problem}")
@@ -145,25 +165,6 @@ def _decoded(
             if frame.pts is not None and not frame.is_corrupt:
                 found[frame.pts] = frame
     return found
-
-
-def _samples(
-    audio: AudioStream, packets: Sequence[MediaPacket]
-) -> "list[tuple[int, Float32[np.ndarray, ' some']]]":
-    """Pieces of sound in mono, and the sample of the file that each begins with."""
-    decoder = _fresh_decoder(audio)
-    assert isinstance(decoder, AudioCodecContext)
-    decoder.flags2 |= (
-        Flags2.skip_manual
-    )  # else what comes before the file's start moves what follows
-    tick = time_base_of(audio)
-    pieces = []
-    for packet in [*packets, None]:
-        for frame in decoder.decode(packet):
-            assert isinstance(frame, AudioFrame)
-            assert frame.pts is not None
-            pieces.append((round(frame.pts * tick * audio.rate), frame.to_ndarray()[0]))
-    return pieces
 
 
 def _fresh_decoder(stream: VideoStream | AudioStream) -> CodecContext:

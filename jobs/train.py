@@ -38,8 +38,8 @@ from mcn.training.config import MODELS, PRESETS, Runtime, TrainConfig
 from mcn.training.guard import nonfinite_summary
 from mcn.training.loop import train
 from mcn.training.run_folder import RunFolder
-from mcn.training.xdc.config import INPUTS, XdcConfig
 from mcn.training.xdc.config import PRESETS as XDC_PRESETS
+from mcn.training.xdc.config import XdcConfig, defaults_of
 from mcn.training.xdc.loop import train_xdc
 from slurm.environment import Task, current_task
 from slurm.launch import Target, launch_job
@@ -136,6 +136,7 @@ def _clips(
     root: Root, arguments: AnyArguments, config: XdcConfig, run: RunFolder, *, is_first: bool
 ) -> tuple[ClipSource, dict[str, str]]:
     """All clips, and the fingerprints of what they are read from."""
+    run.check(config)  # before anything is put into its folder
     if config.pictures is None:
         stores = _stores(root, arguments, run, is_first=is_first)
         stored = clips_with_both(
@@ -259,7 +260,7 @@ def _parse_xdc(argv: list[str], preset: str, inputs: str) -> AnyArguments:
         raise ValueError(
             "--stage is of mcn and mmv: xdc always trains video and audio, leave it out"
         )
-    config = XdcConfig(**{**INPUTS.get(inputs, {}), **XDC_PRESETS[preset]})
+    config = XdcConfig(**defaults_of(preset, inputs))
     return tyro.cli(Arguments[XdcConfig], default=Arguments(config=config), args=argv)
 
 

@@ -83,6 +83,16 @@ class Progress:
         self.skipped += amount
         self.advance(amount)
 
+    def show_note(self, note: str) -> None:
+        """From now on, and at once: what follows may take long and advance nothing."""
+        with self._lock:
+            self.note = note
+            if self._bar is not None:
+                self._bar.update(self._task, rate=self._rate())
+            else:
+                self._print_line()
+            self._write_file()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -99,7 +109,7 @@ class Progress:
         elapsed = time.monotonic() - self._started
         done = self.done - self.skipped
         rate = f"{done / elapsed:.1f} {self.unit}/s" if elapsed > 0 and done else ""
-        return f"{rate}, {self.note}" if rate and self.note else rate
+        return ", ".join(part for part in (rate, self.note) if part)
 
     def _print_line(self) -> None:
         self._last_line = time.monotonic()

@@ -8,7 +8,7 @@ from torch import Tensor
 from mcn.clustering import FeatureQueue, kmeans
 from mcn.clustering.engines import ENGINES, EngineName
 from mcn.clustering.health import normalized_mutual_information
-from mcn.clustering.lloyd import Clustering, cluster, finite_rows
+from mcn.clustering.lloyd import Clustering, _sums_by_products, cluster, finite_rows
 from mcn.clustering.seeding import spread_out
 from mcn.clustering.subspace import DIMS, reduce_dims
 from mcn.clustering.torch_engine import LEAST_DIMS, RoundedRows
@@ -352,3 +352,14 @@ def test_the_queue_holds_the_newest_rows(sizes: list[int]) -> None:
         pushed = torch.cat((pushed, rows))
     held = sorted(map(tuple, queue.filled().tolist()))
     assert held == sorted(map(tuple, pushed[-10:].tolist()))
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 7, 1000])
+def test_sums_by_products_are_those_of_the_clusters_in_blocks_of_any_size(
+    rows_at_once: int,
+) -> None:
+    rows, labels = torch.randn(50, 6), torch.randint(4, (50,))
+    labels[labels == 2] = 0  # one is empty
+    expected = torch.stack([rows[labels == cluster].sum(dim=0) for cluster in range(4)])
+    found = _sums_by_products(rows, labels, 4, rows_at_once=rows_at_once)
+    torch.testing.assert_close(found, expected)

@@ -12,10 +12,13 @@ import pytest
 import torch
 
 from extractors.raw_corpus import RawCorpus
-from jobs import train
+from jobs import evaluate, train
+from jobs.probe_runs import PROBES
 from mcn.evaluation.results import read_results
 from mcn.models.trained import described_model
 from mcn.models.xdc import TRAINED, Xdc
+from mcn.probes.results import read_probes
+from mcn.probes.settings import ProbeSettings
 from mcn.root import REPOSITORY, Root
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder, read_metrics
@@ -155,6 +158,7 @@ RAW = {
     "--picture-height": 32,
     "--picture-width": 40,
     "--picture-crop": 24,
+    "--most-unread-percent": 40,
 }
 """Twelve clips of the three videos with sound, so two steps a round."""
 
@@ -163,7 +167,7 @@ RAW = {
 def test_xdc_from_raw_clips_is_killed_and_resumed_with_the_same_bits(
     undisturbed: Path, tmp_path: Path
 ) -> None:
-    for part in ("resized", "store/ledger/resize"):
+    for part in ("resized", "store/ledger/resize", "benchmarks/ucf101"):
         shutil.copytree(undisturbed / part, tmp_path / part)
     gone = min(RawCorpus.take(Root(tmp_path)).seconds)
     (tmp_path / "resized" / f"{gone}.mp4").unlink()  # which must not end the run
@@ -200,6 +204,11 @@ def test_xdc_from_raw_clips_is_killed_and_resumed_with_the_same_bits(
             features = model.features(batch, modality)
             assert features.shape == (12, 512) and features.isfinite().all()
             assert features[batch.has[modality]].any(dim=1).sum() == 8
+    settings = ProbeSettings(ways="frozen", clips_per_video=1, folds=2)
+    evaluate.main(evaluate.Arguments(root=tmp_path, runs=("killed",), task="probe", probe=settings))
+    (ucf101,) = read_probes(killed.path / PROBES).benchmarks.values()
+    splits = ucf101.of("frozen", "video")
+    assert len(splits) == 3 and all(split.ranks and not split.missing for split in splits)
     for run in (left_alone, killed):
         run.final.unlink()  # half a gigabyte each
 

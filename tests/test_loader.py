@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import os
 import signal
@@ -20,7 +21,7 @@ from mcn.data.training_batches import TrainingBatches
 from mcn.progress import Progress
 from mcn.stop import STOP_SIGNALS, stop_on_signal
 from mcn.training.distributed import cpus_of_rank
-from mcn.training.loader import MOST_WORKERS, clip_bytes, default_workers, read_ahead
+from mcn.training.loader import MOST_WORKERS, clip_bytes, default_workers, read_ahead, workers_for
 from mcn.training.waiting import FORGETS, WaitingForData
 from tests.stores import FEATURES, SPECTROGRAMS, ids_of_stores, write_spectrograms, write_stores
 from tests.test_training_batches import SAMPLING
@@ -146,6 +147,13 @@ def test_every_processor_reads_but_the_one_that_trains(
     assert default_workers(batches) == workers
 
 
+def test_raw_clips_are_decoded_on_all_processors_but_one(
+    batches: TrainingBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CPUS_PER_RANK", "16")
+    assert workers_for(1000, most=cpus_of_rank()) == 15 and workers_for(1000) == MOST_WORKERS
+
+
 def test_nobody_reads_ahead_more_than_shared_memory_holds(
     batches: TrainingBatches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,3 +190,13 @@ def test_the_wait_for_data_is_a_share_of_all_time() -> None:
     share = np.average(waits[:7], weights=weights) / np.average(steps[:7], weights=weights)
     assert waiting.share == pytest.approx(share, abs=0.02)
     assert progress.note == f"waits {waiting.share:.1%} for data"
+
+
+def test_what_takes_long_is_shown_before_there_is_a_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "progress.json"
+    with Progress("train", total=9, unit="steps", file=file) as progress:
+        progress.show_note("clusters")
+        assert "train: 0/9 steps, clusters" in capsys.readouterr().err
+        assert json.loads(file.read_text())["note"] == "clusters"

@@ -1,9 +1,13 @@
 """Clips read from the middle of resized files are those that the whole files hold."""
 
+import errno
+import io
 import pickle
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from extractors.audio import log_mel
 from extractors.corpus import ResizedVideos
-from extractors.media import open_media, read_waveform
+from extractors.media import MediaError, open_media, read_waveform
 from extractors.raw_clips import RawClips
 from extractors.standard_form import AUDIO_BIT_RATE
 from extractors.stretch import Stretch
@@ -92,7 +96,7 @@ def test_samples_are_those_of_the_whole_file_though_each_needs_some_before_it(
     whole = read_waveform(path)
     for begin, stop in [(0, 5_000), (17_408, 20_000), (30_000, 48_000)]:
         with open_media(path) as opened:
-            part = Stretch(opened, Fraction(begin, 16_000), Fraction(stop, 16_000)).sound()
+            part = Stretch(opened, Fraction(begin, 16_000), Fraction(stop, 16_000)).sound(16_000)
         np.testing.assert_array_equal(part, whole[begin:stop])
 
 
@@ -156,6 +160,54 @@ def test_damage_raises_nothing(videos: ResizedVideos, tmp_path: Path) -> None:
     )
     assert len(batch.unread) >= 5
     assert batch.audio.isfinite().all() and not batch.video[~batch.has["video"]].any()
+
+
+def test_sound_without_time_stamps_or_at_another_rate_is_undecodable(
+    videos: ResizedVideos,
+) -> None:
+    with open_media(videos.path("a")) as opened:
+        stretch = Stretch(opened, Fraction(0), Fraction(1))
+        with pytest.raises(MediaError, match="not mono at 8000 Hz"):
+            stretch.sound(8000)
+    with open_media(videos.path("a")) as opened:
+        stretch = Stretch(opened, Fraction(0), Fraction(1))
+        assert stretch.audio is not None
+        for packet in stretch._packets[stretch.audio.index]:
+            packet.pts = packet.dts = None
+        with pytest.raises(MediaError, match="without a time stamp") as raised:
+            stretch.sound(16_000)
+    assert raised.value.reason == "undecodable"
+
+
+def test_a_storage_that_fails_ends_reading_and_is_no_damage(
+    videos: ResizedVideos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(videos.folder, tmp_path / "mounted")
+    mounted = replace(videos, folder=tmp_path / "mounted")
+    clips = RawClips(mounted, places(("cut", 2.8, 3.8), ("a", 0, 1)), FORM)
+    original: Any = io.open
+    failing = {"a.mp4"}
+
+    def fail(path: object, *args: Any, **kwargs: Any) -> Any:
+        if Path(str(path)).name in failing:
+            raise OSError(errno.EIO, "Input/output error")
+        return original(path, *args, **kwargs)
+
+    monkeypatch.setattr(io, "open", fail)
+    with pytest.raises(OSError, match=r"storage of .*mounted fails .* carries on when"):
+        clips.read(range(2))
+    failing = set()
+    assert clips.read(range(2)).unread.keys() == {"cut"}
+    shutil.rmtree(mounted.folder)
+    with pytest.raises(OSError, match="no such folder"):
+        clips.read(range(2))
+
+
+def test_a_clip_of_an_odd_length_fits(videos: ResizedVideos) -> None:
+    begin, length = 0.420572, 0.799966  # 12 799.46 samples, and 12 800 between rounded ends
+    batch = RawClips(videos, places(("a", begin, begin + length)), FORM).read([0])
+    assert batch.audio_frames is not None and batch.audio_frames.item() == batch.audio.shape[2]
+    assert not batch.unread
 
 
 def test_sound_at_another_rate_is_refused(videos: ResizedVideos) -> None:

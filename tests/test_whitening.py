@@ -1,9 +1,13 @@
 """PCA, whitening and unit length before k-means, against plain numpy."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
+from mcn.clustering import whitening
+from mcn.clustering.faiss_engine import nearest_among
 from mcn.clustering.lloyd import cluster
 from mcn.clustering.whitening import whiten
 
@@ -61,3 +65,20 @@ def test_axes_along_which_nothing_varies_are_left_out() -> None:
 def test_rows_that_are_all_the_same_cannot_be_clustered() -> None:
     with pytest.raises(ValueError, match="none differs"):
         whiten(torch.ones(9, 4), dims=2)
+
+
+def test_without_faiss_whitening_offers_no_way_out_that_does_not_exist(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(ValueError, match="whitening before k-means needs faiss") as raised:
+        whiten(correlated(), dims=3)
+    assert "engine torch" not in str(raised.value)
+    with pytest.raises(ValueError, match="or take the engine torch"):
+        nearest_among(correlated(), spherical=False)
+
+
+def test_deviations_are_the_same_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = correlated(rows=101)
+    monkeypatch.setattr(whitening, "ROWS_AT_ONCE", 7)
+    torch.testing.assert_close(whitening._deviations(rows), rows.double().std(dim=0))

@@ -17,7 +17,7 @@ def nearest_among(
     Raises:
         ValueError: faiss is not installed.
     """
-    faiss = import_faiss()
+    faiss = import_faiss("k-means by faiss", "or take the engine torch")
     metric = faiss.METRIC_INNER_PRODUCT if spherical else faiss.METRIC_L2
     if rows.device.type == "cuda" and faiss.get_num_gpus() > 0:
         return _on_gpu(faiss, rows, metric)
@@ -45,13 +45,13 @@ def _on_gpu(faiss: Any, rows: Tensor, metric: int) -> Callable[[Tensor], Tensor]
     return nearest
 
 
-def import_faiss() -> ModuleType:
-    """faiss, or a clear error."""
+def import_faiss(what: str, *ways_out: str) -> ModuleType:
+    """faiss, or an error that says what needs it, and what else than installing helps."""
     try:
         import faiss
     except ImportError as error:
         raise ValueError(
-            f"k-means by faiss needs faiss, and it cannot be imported ({error}): "
-            "pip install faiss-gpu, or take the engine torch"
+            f"{what} needs faiss, and it cannot be imported ({error}): "
+            + ", ".join(("pip install faiss-gpu", *ways_out))
         ) from error
     return faiss

@@ -13,6 +13,9 @@ from mcn.clustering.subspace import reduce_dims
 
 ROWS_AT_ONCE = 512
 
+MEMBERSHIPS = 2**27
+"""Numbers in the largest one-hot matrix on a GPU: half a gigabyte in single precision."""
+
 SAMPLES = ((8, 10), (4, 5), (2, 5), (1, 10))
 """Where no centroids are given: so many iterations over one in so many rows, in few dimensions.
 
@@ -194,10 +197,19 @@ def _means(rows: Tensor, labels: Tensor, clusters: int) -> Float[Tensor, "cluste
     if rows.device.type == "cpu":
         sums = rows.new_zeros(clusters, rows.shape[1]).index_add_(0, labels, rows)
     else:
-        # On a GPU scattered sums come in any order; a product with the one-hot matrix does not.
-        members = labels == torch.arange(clusters, device=labels.device)[:, None]
-        sums = members.to(rows.dtype) @ rows
+        sums = _sums_by_products(rows, labels, clusters, rows_at_once=MEMBERSHIPS // clusters + 1)
     return sums / counts
+
+
+def _sums_by_products(
+    rows: Tensor, labels: Tensor, clusters: int, *, rows_at_once: int
+) -> Float[Tensor, "clusters dim"]:
+    """On a GPU scattered sums come in any order; products with one-hot matrices do not."""
+    numbers = torch.arange(clusters, device=labels.device)[:, None]
+    sums = rows.new_zeros(clusters, rows.shape[1])
+    for part, own in zip(rows.split(rows_at_once), labels.split(rows_at_once), strict=True):
+        sums.addmm_((own == numbers).to(rows.dtype), part)
+    return sums
 
 
 def _fill_empty(rows: Tensor, labels: Tensor, centroids: Tensor) -> tuple[Tensor, int]:

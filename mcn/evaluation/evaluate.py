@@ -34,6 +34,7 @@ from mcn.evaluation.zero_shot import (
 from mcn.modality import Space
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
+from mcn.training.xdc.config import model_name_of
 
 FOUND_PER_EXAMPLE = 5
 
@@ -172,10 +173,11 @@ def _evaluate(
 
 
 def _model_name(config: Mapping[str, Any]) -> str:
-    """As `TrainConfig.model_name`; runs of before say nothing of it."""
+    """As that of the configs; runs of before say nothing of it."""
     model: str = config.get("model", "mcn")
-    kind = {"mmv": "space", "xdc": "method"}.get(model)
-    return model if kind is None else f"{model}-{config[kind]}"
+    if model == "xdc":
+        return model_name_of(model, config["method"], config.get("inputs", "features"))
+    return f"{model}-{config['space']}" if model == "mmv" else model
 
 
 def file_sha256(path: Path) -> str:

@@ -11,8 +11,6 @@ import torch
 from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torchvision.models import resnet18
-from torchvision.models.video import R2Plus1D_18_Weights, r2plus1d_18
 
 from mcn.data.clip_form import LOUDEST_DB, SILENCE_DB
 from mcn.models.batch_norm import ClipBatchNorm
@@ -28,6 +26,9 @@ class VideoNetwork(nn.Module):
     std: Tensor
 
     def __init__(self) -> None:
+        # Here, since it takes seconds, of which runs without such networks need none.
+        from torchvision.models.video import R2Plus1D_18_Weights, r2plus1d_18
+
         super().__init__()
         self.network = r2plus1d_18()
         self.network.avgpool, self.network.fc = _MeanOverMaps(), nn.Identity()
@@ -57,6 +58,8 @@ class SoundNetwork(nn.Module):
     """
 
     def __init__(self) -> None:
+        from torchvision.models import resnet18
+
         super().__init__()
         self.network = resnet18(norm_layer=ClipBatchNorm)
         self.network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)

@@ -4,6 +4,7 @@ where the state is equal.
 
 import json
 import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,14 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     aside.replace(path)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def load_checkpoint(
+    path: Path, names: Callable[[Mapping[str, Any]], Iterable[str]] | None = None
+) -> Checkpoint:
     """The checkpoint at `path`, on the CPU.
+
+    Args:
+        path: Of the file.
+        names: Of the tensors to read, by what the file says of them; all by default.
 
     Raises:
         ValueError: The file is not a checkpoint of this project, or is damaged.
@@ -48,7 +55,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})["mcn"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            wanted = file.keys() if names is None else names(meta)
+            tensors = {name: file.get_tensor(name) for name in wanted}
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a checkpoint of mcn, or is damaged: {error}") from error
     return Checkpoint(tensors, meta)

@@ -217,8 +217,8 @@ class Runtime:
     NCCL, those on processors by gloo."""
     loader_workers: int | None = None
     """Processes that read batches ahead, for each rank; 0 reads between the steps. By default one
-    for each CPU of the rank but the one that trains, at most 4, and no more than shared memory
-    has room for."""
+    for each CPU of the rank but the one that trains, at most 4 but for raw clips, and no more
+    than shared memory has room for."""
     checkpoint_every_minutes: float = 10.0
     """The most work that a kill can cost; each rank-0 step also looks at the clock."""
     checkpoint_every_steps: int | None = None
@@ -226,6 +226,9 @@ class Runtime:
     on_nonfinite: OnNonfinite = "stop"
     """What to do at a step whose loss or gradient is not finite: stop there and say what it was,
     or leave the step out and count it. A run stopped so may be carried on with skip."""
+    most_unread_percent: float = 1.0
+    """Of all raw clips: where more cannot be read when they are clustered, xdc stops and says so.
+    Those of fewer count as lacking."""
 
 
 # Where the defaults of a model are not those of MCN. Four candidates are

@@ -46,7 +46,12 @@ def device_type(asked: Literal["auto", "cuda", "cpu"]) -> Literal["cuda", "cpu"]
 
 @contextmanager
 def process_group(device_type: Literal["cuda", "cpu"] = "cpu") -> Iterator[torch.device]:
-    """Join the other processes, if any, for the length of the block; yields this one's device."""
+    """Join the other processes, if any, for the length of the block; yields this one's device.
+
+    From then on convolutions in float32 are of full precision on GPUs too, as products are, and
+    not in TF32, which rounds to three digits.
+    """
+    torch.backends.cudnn.allow_tf32 = False
     device = torch.device(device_type)
     if device_type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))

@@ -20,7 +20,7 @@ from mcn.training.distributed import gather_lines
 
 VIDEOS_SHOWN = 10
 
-What = Literal["weights", "features", "embeddings", "reconstruction", "term", "gradient"]
+What = Literal["unread", "weights", "features", "embeddings", "reconstruction", "term", "gradient"]
 
 
 class Part(NamedTuple):
@@ -33,7 +33,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Fault:
-    """The first thing in a step that was not finite, over all ranks."""
+    """The first thing in a step that was not finite or could not be read, over all ranks."""
 
     what: What
     name: str
@@ -52,6 +52,8 @@ class Fault:
         shown = ", ".join(self.video_ids[:VIDEOS_SHOWN])
         num_more = len(self.video_ids) - VIDEOS_SHOWN
         more = f" and {num_more} more" if num_more > 0 else ""
+        if self.what == "unread":
+            return f"{self.modality} could not be read, of videos {shown}{more}"
         return f"{subject} not finite, in videos {shown}{more}"
 
 
@@ -101,12 +103,16 @@ def find_fault(
 
 def find_kept_out(batch: ClipBatch, device: torch.device) -> Fault:
     """The fault of a batch of which nothing is left; all ranks have to ask."""
-    local = [
-        Fault("features", "", modality, sorted(videos))
-        for modality, videos in batch.kept_out.items()
-        if videos
-    ]
-    return _first(_of_all_ranks(local, device), names=[])
+    local: list[Fault] = []
+    for modality, videos in batch.kept_out.items():
+        by_cause: dict[What, set[str]] = {
+            "features": videos.keys() - batch.unread.keys(),
+            "unread": videos.keys() & batch.unread.keys(),
+        }
+        local += [Fault(what, "", modality, sorted(v)) for what, v in by_cause.items() if v]
+    found = _of_all_ranks(local, device)
+    worst = "features" if any(fault.what == "features" for fault in found) else "unread"
+    return _first([fault for fault in found if fault.what == worst], names=[])
 
 
 def _of_all_ranks(faults: list[Fault], device: torch.device) -> list[Fault]:

@@ -18,8 +18,9 @@ from mcn.data.batches import ClipBatch
 from mcn.modality import Modality
 from mcn.training.checkpoint import Checkpoint, save_checkpoint
 from mcn.training.config import OnNonfinite
-from mcn.training.distributed import gather_lines, rank
+from mcn.training.distributed import rank
 from mcn.training.fault import Fault
+from mcn.training.kept_out import kept_out_anywhere
 from mcn.training.run_folder import RunFolder, read_metrics, replace_text
 from mcn.training.stepper import StepResult
 
@@ -67,7 +68,8 @@ class Guard:
         """
         where = {"step": step, "stage": stage + 1}
         if result.num_kept_out:
-            self._record({**where, "kept_out": self._kept_out_anywhere(batch)})
+            kept_out = kept_out_anywhere(batch.kept_out, self.device)
+            self._record({**where, "kept_out": kept_out})
         if result.fault is None:
             self.skipped_in_a_row = 0
             return
@@ -97,13 +99,6 @@ class Guard:
         """Record clips kept out of a modality before a step, of all ranks, if there are any."""
         if kept_out:
             self._record({"step": step, "stage": stage + 1, "kept_out": kept_out})
-
-    def _kept_out_anywhere(self, batch: ClipBatch) -> dict[Modality, dict[str, int]]:
-        kept_out: dict[Modality, dict[str, int]] = {modality: {} for modality in batch.kept_out}
-        for line in gather_lines([json.dumps(batch.kept_out)], self.device):
-            for modality, clips in json.loads(line).items():
-                kept_out[modality] |= clips
-        return {modality: clips for modality, clips in kept_out.items() if clips}
 
     def _record(self, row: dict[str, Any]) -> None:
         if rank() == 0:

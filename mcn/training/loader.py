@@ -36,13 +36,13 @@ def default_workers(batches: TrainingBatches) -> int:
     return workers_for(num_clips * clip_bytes(batches))
 
 
-def workers_for(batch_bytes: int) -> int:
-    """A process for each CPU of this rank but the one that trains, and no more than four.
+def workers_for(batch_bytes: int, *, most: int = MOST_WORKERS) -> int:
+    """A process for each CPU of this rank but the one that trains, and no more than `most`.
 
     Fewer where shared memory, through which batches travel, does not hold what they read ahead.
     """
     room = shutil.disk_usage(SHARED_MEMORY).free // 2 // num_local_ranks()
-    return max(0, min(cpus_of_rank() - 1, MOST_WORKERS, room // batch_bytes // BATCHES_PER_WORKER))
+    return max(0, min(cpus_of_rank() - 1, most, room // batch_bytes // BATCHES_PER_WORKER))
 
 
 def clip_bytes(batches: TrainingBatches) -> int:

@@ -43,7 +43,8 @@ def cluster_all(
     health: dict[str, float] = {}
     for number, label_set in enumerate(label_sets(config)):
         name = "-".join(label_set)
-        rows = torch.cat([features[modality] for modality in label_set], dim=1)
+        side_by_side = [features[modality] for modality in label_set]
+        rows = torch.cat(side_by_side, dim=1) if len(label_set) > 1 else side_by_side[0]
         num_known = int(finite_rows(rows).sum())
         if num_known < config.clusters:
             raise ValueError(
@@ -61,7 +62,7 @@ def cluster_all(
         )
         labels[label_set] = found.assignments.cpu()
         health |= {
-            f"clustering/empty/{name}": float(found.num_reseeded),
+            f"clustering/reseeded/{name}": float(found.num_reseeded),
             f"clustering/entropy/{name}": assignment_entropy(
                 labels[label_set], clusters=config.clusters
             ),

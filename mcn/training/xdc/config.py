@@ -24,6 +24,19 @@ AT_LEAST_ONE = (
 )
 POSITIVE = ("lr", "clip_seconds")
 
+ONLY_OF: dict[Inputs, tuple[str, ...]] = {
+    "features": ("hidden_dim", "out_dim"),
+    "clips": (
+        "clip_frames",
+        "picture_height",
+        "picture_width",
+        "picture_crop",
+        "shift_seconds",
+        "video_weights",
+    ),
+}
+"""Options that decide nothing with other inputs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class XdcConfig:
@@ -89,8 +102,15 @@ class XdcConfig:
         for name in POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)} and must be positive")
-        if self.pictures is None and self.video_weights != "random":
-            raise ValueError("--video-weights is of --inputs clips: features need no network")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed} and must not be negative")
+        for inputs, names in ONLY_OF.items():
+            for name in names if inputs != self.inputs else ():
+                if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                    raise ValueError(
+                        f"--{name.replace('_', '-')} {getattr(self, name)} is of --inputs "
+                        f"{inputs} and decides nothing with {self.inputs}: leave it out"
+                    )
 
     @property
     def pictures(self) -> PictureForm | None:
@@ -112,8 +132,8 @@ class XdcConfig:
 
     @property
     def model_name(self) -> str:
-        """As tables call it: xdc and its method."""
-        return f"{self.model}-{self.method}"
+        """As tables call it: xdc and its method, and raw clips where those are its inputs."""
+        return model_name_of(self.model, self.method, self.inputs)
 
     @property
     def name(self) -> str:
@@ -123,7 +143,7 @@ class XdcConfig:
     @property
     def terms(self) -> tuple[Term, ...]:
         """What the method learns from."""
-        return TERMS[self.model_name]
+        return TERMS[f"{self.model}-{self.method}"]
 
 
 # For a corpus of dozens of videos: some hundred clips, so few clusters and dimensions.
@@ -147,3 +167,15 @@ INPUTS: dict[str, dict[str, Any]] = {
 }
 
 PRESETS: dict[str, dict[str, Any]] = {"default": {}, "demo": DEMO}
+
+
+def model_name_of(model: str, method: str, inputs: str) -> str:
+    """`xdc-sdc`, or `xdc-sdc-clips`: what is trained on raw clips stands apart."""
+    return f"{model}-{method}" if inputs == "features" else f"{model}-{method}-{inputs}"
+
+
+def defaults_of(preset: str, inputs: str) -> dict[str, Any]:
+    """Where those of a preset with these inputs are not those of `XdcConfig`."""
+    others = {name for other, names in ONLY_OF.items() if other != inputs for name in names}
+    own = {**INPUTS.get(inputs, {}), **PRESETS[preset]}
+    return {name: value for name, value in own.items() if name not in others}

@@ -15,7 +15,9 @@ from mcn.training.checkpoint_clock import CheckpointClock
 from mcn.training.config import Runtime
 from mcn.training.distributed import (
     any_rank,
+    cpus_of_rank,
     device_type,
+    gather_lines,
     patient_group,
     process_group,
     rank,
@@ -32,10 +34,10 @@ from mcn.training.xdc.clustering import category_numbers, seed_of
 from mcn.training.xdc.config import XdcConfig
 from mcn.training.xdc.draws import DrawnBatches, Draws
 from mcn.training.xdc.extraction import CLIPS_AT_ONCE, Extraction
-from mcn.training.xdc.kept_features import KeptFeatures
+from mcn.training.xdc.kept_features import Identity, KeptFeatures, digest_of
 from mcn.training.xdc.learner import XdcLearner
 from mcn.training.xdc.numbered import NumberedClips
-from mcn.training.xdc.rounds import PseudoLabels, new_pseudo_labels
+from mcn.training.xdc.rounds import PseudoLabels, check_restored, new_pseudo_labels
 
 
 def train_xdc(
@@ -125,6 +127,7 @@ class _Loop:
     def carry_on(self, progress_file: Path | None) -> bool:
         """Train to the end, or until asked to stop; says whether the run is complete."""
         saved = load_checkpoint(self.run.last) if self.run.last.exists() else None
+        check_restored(saved, len(self.source.places), self.run.last, self.device)
         self._restore(saved)
         self.guard = Guard(
             self.run,
@@ -161,7 +164,7 @@ class _Loop:
             return True
         if self.found is None:
             self._save()  # random weights, of which the first features are
-        kept = KeptFeatures(self.run.features_of_round(round_number))
+        kept = KeptFeatures(self.run.features_of_round(round_number), self._identity(round_number))
         found = new_pseudo_labels(
             self.config,
             self.model,
@@ -172,6 +175,7 @@ class _Loop:
             go_on=lambda done, total: self._goes_on(
                 f"clusters for round {round_number + 1}: features {done}/{total}", progress
             ),
+            show=progress.show_note,
         )
         if found is None:
             return False
@@ -180,6 +184,16 @@ class _Loop:
             self.stepper.optimizer.state.pop(parameter, None)
         self._save()
         return True
+
+    def _identity(self, round_number: int) -> Identity:
+        """Of the features of a round; the state is that of rank 0, which saves it."""
+        digests = gather_lines([digest_of(self.model)], self.device)
+        return {
+            "step": self.step,
+            "round": round_number,
+            "clips_at_once": self.clips_at_once,
+            "model": digests[0],
+        }
 
     def _goes_on(self, note: str, progress: Progress) -> bool:
         progress.note = note
@@ -190,7 +204,7 @@ class _Loop:
         """From where it stands to the end of the round, unless asked to stop before."""
         assert self.found is not None
         if rank() == 0:  # the labels are saved
-            KeptFeatures(self.run.features_of_round(round_number)).clear()
+            KeptFeatures(self.run.features_of_round(round_number), {}).clear()
         begin = round_number * self.steps_per_round
         draws = Draws(
             self.config.terms,
@@ -270,13 +284,17 @@ class _Loop:
             workers=self._workers(self.clips_at_once),
             group=self.group,
             unread=self.unread,
+            most_unread_percent=self.runtime.most_unread_percent,
         )
 
     def _workers(self, clips_at_once: int) -> int:
         asked = self.runtime.loader_workers
         if asked is not None:
             return asked
-        return workers_for(clips_at_once * self.source.read([0]).num_bytes)
+        batch_bytes = clips_at_once * self.source.read([0]).num_bytes
+        if self.config.inputs == "clips":  # which decoding makes slower than any step
+            return workers_for(batch_bytes, most=cpus_of_rank())
+        return workers_for(batch_bytes)
 
     def _save(self) -> None:
         self.clock.saved()

@@ -1,7 +1,9 @@
 """The pseudo-labels of a round: how they are made, and how a checkpoint keeps them."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,11 +12,11 @@ from torch import Tensor
 
 from mcn.models.xdc import Xdc
 from mcn.training.checkpoint import Checkpoint
-from mcn.training.distributed import rank, tell_from_first
+from mcn.training.distributed import gather_lines, rank, tell_from_first
+from mcn.training.kept_out import KeptOut
 from mcn.training.xdc.clustering import Labels, agreement, cluster_all, label_sets
 from mcn.training.xdc.config import XdcConfig
 from mcn.training.xdc.extraction import Extraction
-from mcn.training.xdc.kept_features import KeptOut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,34 @@ class PseudoLabels:
         )
 
 
+def check_restored(
+    saved: Checkpoint | None, num_clips: int, path: Path, device: torch.device
+) -> None:
+    """Returns if all ranks carry on from one state, whose labels are of this set of clips.
+
+    Raises:
+        ValueError: They do not, on every rank.
+    """
+    held = {} if saved is None else saved.part("labels")
+    meta = {} if saved is None else saved.meta
+    state = {
+        "step": meta.get("step"),
+        "round": meta.get("round"),
+        "labels": sorted({len(labels) for labels in held.values()}),
+    }
+    states = gather_lines([json.dumps(state)], device)
+    if len(set(states)) > 1:
+        raise ValueError(
+            f"not all processes found the same {path}, but {' and '.join(sorted(set(states)))}: "
+            "all nodes need one file system; start again when they see the same"
+        )
+    if state["labels"] not in ([], [num_clips]):
+        raise ValueError(
+            f"{path} has labels of {state['labels']} clips, and there are {num_clips}: "
+            "it is of another set of clips; give this run its own --run NAME"
+        )
+
+
 def new_pseudo_labels(
     config: XdcConfig,
     model: Xdc,
@@ -64,6 +94,7 @@ def new_pseudo_labels(
     last: PseudoLabels | None,
     categories: Int64[Tensor, " clips"],
     go_on: Callable[[int, int], bool],
+    show: Callable[[str], None],
 ) -> PseudoLabels | None:
     """Those by the encoders as they are, the same on every rank; None where not to go on.
 
@@ -75,6 +106,7 @@ def new_pseudo_labels(
         last: Of the round before.
         categories: Of the clips, -1 where there is none.
         go_on: As `Extraction` has it.
+        show: Is told what takes long from now on.
     """
     whole = extraction(model, go_on=go_on)
     if whole is None:
@@ -82,6 +114,7 @@ def new_pseudo_labels(
     sets = label_sets(config)
     told = torch.empty(len(sets), len(categories), dtype=torch.int64)
     health: dict[str, float] = {}
+    show("clusters")
     if rank() == 0:
         labels, health = cluster_all(config, whole.features, round_number, extraction.device)
         health |= agreement(labels, {} if last is None else last.labels, categories)
