@@ -21,7 +21,7 @@ from mcn.probes.clip_rows import HeldRows, MadeRows
 from mcn.probes.footing import FeaturesAlone, ModelRows
 from mcn.probes.frozen import classify_frozen
 from mcn.probes.intervals import accuracy_difference, accuracy_interval
-from mcn.probes.learnt import LearntProbe
+from mcn.probes.learnt import ClipClassifier, LearntProbe
 from mcn.probes.rows import RowsOfClips, rows_of_clips
 from mcn.probes.settings import ProbeSettings
 from mcn.probes.sides import Videos, ranks_of_own_class, sides_of, videos_of
@@ -151,6 +151,39 @@ def test_ranks_count_the_classes_that_are_as_likely() -> None:
     assert ranks.tolist() == [0, 1, 2]
 
 
+def test_a_video_without_a_score_is_wrong_whatever_the_other_classes_have() -> None:
+    nan = np.nan
+    scores = np.array([[nan, nan, nan], [nan, 0.2, 0.8], [0.6, nan, 0.4]])
+    assert ranks_of_own_class(scores, np.array([0, 0, 0])).tolist() == [3, 3, 1]
+
+
+def test_a_loss_that_is_not_finite_ends_a_probe() -> None:
+    labelled = labelled_videos()
+    rows = planted_rows(labelled, spread=0.3)
+    sides = sides_of(labelled, 0, {}, "Planted")
+    probe = learnt(rows, "linear")
+    probe.settings = replace(QUICK, weight_decay=1e30)
+    with pytest.raises(FloatingPointError, match=r"not finite in epoch 1: lower --probe.lr"):
+        probe.classify(sides.train, sides.test)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lr", 0.0),
+        ("lr", np.nan),
+        ("encoder_lr", np.inf),
+        ("weight_decay", -1.0),
+        ("validation", 0.8),
+        ("clip_seconds", np.nan),
+        ("strengths", "1,nan"),
+    ],
+)
+def test_settings_by_which_nothing_can_be_learnt_are_refused(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"--probe.{name.replace('_', '-')}"):
+        replace(QUICK, **{name: value})
+
+
 @pytest.mark.parametrize("way", ["linear", "finetune"])
 def test_a_learnt_layer_tells_classes_apart_and_repeats_itself(way: str) -> None:
     labelled = labelled_videos()
@@ -244,8 +277,9 @@ def test_clips_that_are_read_ahead_by_others_are_the_same() -> None:
     clips, footing = PlantedClips(rows), FeaturesAlone(("video",))
     ahead = MadeRows(footing, clips, CPU, learns=False, is_held=False)
     parts = [[5, 1, 4], [0], [7, 8]]
-    for numbers, found in zip(parts, ahead.each(parts, draw=3), strict=True):
+    for numbers, (found, there) in zip(parts, ahead.each(parts, draw=3), strict=True):
         assert torch.equal(found, rows.rows[numbers])
+        assert there.all()
     made = rows_of_clips(footing, clips, CPU, is_held=False)
     assert torch.equal(made.rows, rows.rows)
 
@@ -292,6 +326,44 @@ def test_clips_are_drawn_anew_in_each_epoch_and_only_for_training() -> None:
     assert {video_id for video_id, _ in clips.drawn} == set(sides.train.ids)
     assert {draw for _, draw in clips.drawn} == set(range(QUICK.epochs))
     assert len(clips.drawn) == QUICK.epochs * 2 * len(sides.train.ids)
+
+
+class SometimesSilent(PlantedClips):
+    """In a training draw every third clip cannot be read, and what stands there is absurd."""
+
+    def read(self, numbers: Sequence[int], *, draw: int | None = None) -> ClipBatch:
+        batch = super().read(numbers, draw=draw)
+        if draw is None:
+            return batch
+        lost = torch.tensor(numbers) % 3 == 0
+        video = torch.where(lost[:, None], 1e6, batch.video)
+        return replace(batch, video=video, has={**batch.has, "video": ~lost})
+
+
+def test_clips_that_cannot_be_read_in_training_teach_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    labelled = labelled_videos()
+    rows = planted_rows(labelled, spread=0.3)
+    sides = sides_of(labelled, 0, {}, "Planted")
+    probe = LearntProbe(
+        lambda: MadeRows(FeaturesAlone(("video",)), SometimesSilent(rows), CPU, learns=False),
+        rows,
+        replace(QUICK, validation=0.0),
+        num_classes=3,
+        device=CPU,
+    )
+    scores, _ = probe.classify(sides.train, sides.test)
+    assert (ranks_of_own_class(scores, sides.test.labels) == 0).mean() > 0.8
+    assert "clips could not be read in epoch 1" in capsys.readouterr().out
+
+
+def test_a_unit_that_is_nearly_dead_is_not_blown_up() -> None:
+    rows = planted_rows(labelled_videos(), spread=0.3)
+    first = torch.cat([rows.rows[:, 1:], 1e-7 * rows.rows[:, :1]], dim=1)
+    classifier = ClipClassifier(HeldRows(first, CPU), first, 3)
+    alive = torch.cat([first[:, :-1], first[:, -1:] + 0.1], dim=1)
+    assert classifier.standardize(alive)[:, -1].abs().max() < 100
 
 
 def test_groups_stay_together_wherever_something_is_chosen() -> None:

@@ -87,7 +87,8 @@ def videos_of(labelled: LabelledVideos, ids: Sequence[str]) -> Videos:
 def ranks_of_own_class(
     scores: Real[np.ndarray, "videos classes"], labels: Int64[np.ndarray, " videos"]
 ) -> Int64[np.ndarray, " videos"]:
-    """How many other classes are scored at least as high as a video's own."""
+    """How many other classes are not scored lower than a video's own; all where it has no score."""
     own = scores[np.arange(len(labels)), labels]
-    ranks: np.ndarray = (scores >= own[:, None]).sum(axis=1) - 1
+    others = (~(scores < own[:, None])).sum(axis=1) - 1
+    ranks: np.ndarray = np.where(np.isnan(own), scores.shape[1], others)
     return ranks

@@ -176,18 +176,6 @@ def _compared(
     )
 
 
-def _difference(
-    first: Order[RunResults], second: Order[RunResults], benchmark: str, direction: str, k: int
-) -> Difference:
-    return Difference(
-        interval=recall_difference(
-            _mean_hits(first, benchmark, direction, k),
-            _mean_hits(second, benchmark, direction, k),
-            groups=first.seeds[0].benchmarks[benchmark].video_ids,
-        )
-    )
-
-
 def _mean_hits(
     order: Order[RunResults], benchmark: str, direction: str, k: int
 ) -> Float[np.ndarray, " queries"]:
