@@ -25,7 +25,7 @@ from mcn.probes.labelled_clips import LabelledClips, stored_clips
 from mcn.probes.probe import ProbeBenchmark, Subject, probe
 from mcn.probes.results import ProbeResults
 from mcn.probes.settings import INPUTS, WAYS, ProbeSettings
-from mcn.report.probes import WITHOUT_MODEL
+from mcn.report.probe_orders import WITHOUT_MODEL
 from mcn.root import Root
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder

@@ -24,7 +24,7 @@ from mcn.probes.intervals import accuracy_difference, accuracy_interval
 from mcn.probes.learnt import ClipClassifier, LearntProbe
 from mcn.probes.rows import RowsOfClips, rows_of_clips
 from mcn.probes.settings import ProbeSettings
-from mcn.probes.sides import Videos, ranks_of_own_class, sides_of, videos_of
+from mcn.probes.sides import TooFewClassesError, Videos, ranks_of_own_class, sides_of, videos_of
 
 CPU = torch.device("cpu")
 DIM = 6
@@ -375,13 +375,26 @@ def test_groups_stay_together_wherever_something_is_chosen() -> None:
         assert not set(groups[kept]) & set(groups[held])
 
 
-def test_too_few_training_videos_are_an_error_that_names_the_class() -> None:
+def test_a_class_without_training_videos_is_left_out_and_two_classes_have_to_be_left() -> None:
     labelled = labelled_videos()
-    few = [v for v in labelled.splits[0].train if labelled.labels[v] == 1][1:]
-    with pytest.raises(ValueError, match=r"Planted: class 'class1' has fewer than 2 training"):
-        sides_of(labelled, 0, dict.fromkeys(few, "corrupt"), "Planted")
+    of_class = {
+        label: [v for v in labelled.splits[0].train if labelled.labels[v] == label]
+        for label in (0, 1)
+    }
+    few = of_class[1][1:]
+    sides = sides_of(labelled, 0, dict.fromkeys(few, "corrupt"), "Planted")
+    assert sides.untaught == (1,)
+    assert set(sides.train.labels) == {0, 2}
+    assert {0, 1, 2} == set(sides.test.labels)
+    train = sides.train
+    for kept, held in train.folds(3, seed=0).split(train.ids, train.labels, train.groups):
+        assert len(kept) and len(held)
     sides = sides_of(labelled, 0, dict.fromkeys(few[1:], "corrupt"), "Planted")
     assert sides.num_left_out == len(few) - 1
+    assert not sides.untaught
+    few += of_class[0][1:]
+    with pytest.raises(TooFewClassesError, match=r"Planted: fewer than two classes .* split 1"):
+        sides_of(labelled, 0, dict.fromkeys(few, "corrupt"), "Planted")
 
 
 def test_naming_the_most_frequent_classes_is_right_as_often_as_counted() -> None:
@@ -400,10 +413,14 @@ def by_group(num_groups: int, size: int, chance: float, seed: int) -> tuple[np.n
     return right.repeat(size).astype(float), names
 
 
+def names_of(hits: np.ndarray) -> list[str]:
+    return [f"video{k}" for k in range(len(hits))]
+
+
 def test_intervals_know_that_videos_of_one_film_are_alike() -> None:
     hits, groups = by_group(60, 6, 0.6, seed=0)
-    alike = accuracy_interval([[hits]], [groups])
-    alone = accuracy_interval([[hits]], [[str(k) for k in range(len(hits))]])
+    alike = accuracy_interval([[hits]], [groups], [names_of(hits)])
+    alone = accuracy_interval([[hits]], [names_of(hits)], [names_of(hits)])
     assert alike.value == alone.value == hits.mean()
     assert alike.high - alike.low > 2 * (alone.high - alone.low)
 
@@ -411,7 +428,8 @@ def test_intervals_know_that_videos_of_one_film_are_alike() -> None:
 def test_accuracy_is_the_mean_over_splits_of_whatever_size() -> None:
     (few, of_few), (many, of_many) = by_group(20, 1, 0.5, seed=1), by_group(80, 2, 0.9, seed=2)
     of_many = [f"other-{name}" for name in of_many]
-    found = accuracy_interval([[few, many]], [of_few, of_many])
+    ids = [names_of(few), [f"other-{name}" for name in names_of(many)]]
+    found = accuracy_interval([[few, many]], [of_few, of_many], ids)
     assert found.value == pytest.approx((few.mean() + many.mean()) / 2)
     assert found.low < found.value < found.high
 
@@ -419,8 +437,9 @@ def test_accuracy_is_the_mean_over_splits_of_whatever_size() -> None:
 def test_a_film_that_is_tested_in_several_splits_is_drawn_for_all_of_them() -> None:
     """Splits that repeat each other tell no more than one of them."""
     hits, groups = by_group(60, 2, 0.6, seed=3)
-    once = accuracy_interval([[hits]], [groups])
-    thrice = accuracy_interval([[hits] * 3], [groups] * 3)
+    ids = names_of(hits)
+    once = accuracy_interval([[hits]], [groups], [ids])
+    thrice = accuracy_interval([[hits] * 3], [groups] * 3, [ids] * 3)
     assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
 
 
@@ -428,21 +447,44 @@ def test_seeds_stand_together_and_differences_are_paired() -> None:
     hits, groups = by_group(60, 2, 0.5, seed=4)
     better = hits.copy()
     better[np.flatnonzero(hits == 0)[:20]] = 1
-    both = accuracy_interval([[hits], [better]], [groups])
+    ids = [names_of(hits)]
+    both = accuracy_interval([[hits], [better]], [groups], ids)
     assert both.value == pytest.approx((hits.mean() + better.mean()) / 2)
-    more = accuracy_difference([better], [hits], [groups])
+    more = accuracy_difference([better], [hits], [groups], ids)
     assert more.value == pytest.approx(20 / 120)
     assert 0 < more.low < more.value < more.high
-    one = accuracy_interval([[hits]], [groups])
+    one = accuracy_interval([[hits]], [groups], ids)
     assert more.high - more.low < one.high - one.low
-    assert accuracy_difference([hits], [hits], [groups]).value == 0
+    assert accuracy_difference([hits], [hits], [groups], ids).value == 0
 
 
 def test_intervals_have_a_width_where_all_is_right() -> None:
     groups = [f"film{k}" for k in range(30)]
-    found = accuracy_interval([[np.ones(30)]], [groups])
+    found = accuracy_interval([[np.ones(30)]], [groups], [groups])
     assert found.value == found.high == 1
     assert found.low < 0.95
+
+
+@pytest.mark.parametrize("num_films", [3, 8])
+def test_a_video_of_several_splits_and_seeds_counts_once(num_films: int) -> None:
+    """Whether there are films enough to draw from or not; where some, none or all are right."""
+    ids = [f"film{film}-{video}" for film in range(num_films) for video in range(4)]
+    films = [name.split("-")[0] for name in ids]
+    some = (np.arange(len(ids)) % 3 == 0).astype(float)
+    for hits in (np.zeros(len(ids)), np.ones(len(ids)), some):
+        once = accuracy_interval([[hits]], [films], [ids])
+        often = accuracy_interval([[hits] * 3] * 2, [films] * 3, [ids] * 3)
+        assert (often.low, often.high) == pytest.approx((once.low, once.high))
+        less = accuracy_difference([hits], [some], [films], [ids])
+        same = accuracy_difference([hits] * 3, [some] * 3, [films] * 3, [ids] * 3)
+        assert (same.low, same.high) == pytest.approx((less.low, less.high))
+
+
+def test_where_all_are_right_films_count_and_not_their_videos() -> None:
+    hits = np.ones(40)
+    films, ids = [f"film{k // 4}" for k in range(40)], names_of(hits)
+    of_films = accuracy_interval([[np.ones(10)]], [films[::4]], [ids[::4]])
+    assert accuracy_interval([[hits]], [films], [ids]) == of_films
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:

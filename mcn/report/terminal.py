@@ -119,7 +119,7 @@ def told_apart_text_table(title: str, rows: Sequence[DifferenceRow]) -> Table | 
         text.add_column(name, justify="right" if name == "points" else "left")
     for row in apart:
         judged = f"{row.judged_by} {row.cells[row.judged_by].text}"
-        text.add_row(row.benchmark, row.first, row.second, judged)
+        text.add_row(Text(row.benchmark), Text(row.first), Text(row.second), Text(judged))
     text.caption = f"{len(apart)} of {len(rows)} pairs are told apart; all are in the report"
     return text
 
