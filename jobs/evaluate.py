@@ -14,6 +14,7 @@ from tyro.conf import OmitArgPrefixes
 from extractors.corpus import resized_videos
 from jobs.command import run_command
 from jobs.evaluation_report import report
+from jobs.known_results import known_results, results_that_agree
 from jobs.probe_runs import probe_runs, written_probes
 from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
 from mcn.data.probe_folder import has_labels
@@ -23,11 +24,9 @@ from mcn.evaluation.evaluate import (
     BenchmarkData,
     evaluate_published,
     evaluate_run,
-    file_sha256,
-    nothing_evaluated,
 )
 from mcn.evaluation.localize import StepBenchmark
-from mcn.evaluation.results import MissingAudio, RunResults, read_results
+from mcn.evaluation.results import MissingAudio, RunResults
 from mcn.evaluation.step_benchmarks import read_step_videos
 from mcn.probes.settings import ProbeSettings
 from mcn.progress import Progress
@@ -87,7 +86,7 @@ def main(arguments: Arguments) -> None:
             report(root, arguments.features, trained, results, known_probes, folder)
         return
     probed = probe_runs(root, arguments.features, complete, arguments.probe)
-    known = [_known_results(run) or nothing_evaluated(run) for run in complete]
+    known = results_that_agree(complete, arguments.missing_audio)
     report(root, arguments.features, complete, known, probed, folder)
 
 
@@ -150,20 +149,7 @@ def _fits(run: RunFolder, digests: Mapping[str, str]) -> bool:
 
 def is_evaluated(run: RunFolder) -> bool:
     """Whether the results of this very checkpoint are written down."""
-    return _known_results(run) is not None
-
-
-def _known_results(run: RunFolder) -> RunResults | None:
-    """What is written down for this very checkpoint, where it can be read."""
-    path = run.path / "results.json"
-    if not (path.exists() and run.final.exists()):
-        return None
-    try:
-        known = read_results(path)
-    except ValueError:
-        print(f"{path} is of an earlier version or damaged, and made again")
-        return None
-    return known if known.checkpoint_sha256 == file_sha256(run.final) else None
+    return known_results(run) is not None
 
 
 def _results(
@@ -173,7 +159,7 @@ def _results(
     missing_audio: MissingAudio,
 ) -> RunResults:
     """What the run achieved: read where it is written down for these benchmarks."""
-    known = _known_results(run)
+    known = known_results(run)
     if (
         known is not None
         and known.missing_audio == missing_audio

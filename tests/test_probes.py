@@ -181,7 +181,7 @@ def test_a_loss_that_is_not_finite_ends_a_probe() -> None:
 )
 def test_settings_by_which_nothing_can_be_learnt_are_refused(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"--probe.{name.replace('_', '-')}"):
-        replace(QUICK, **{name: value})
+        replace(QUICK, **{name: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("way", ["linear", "finetune"])

@@ -28,6 +28,7 @@ from mcn.probes.rows import RowsOfClips, rows_of_clips
 from mcn.probes.settings import INPUTS, ProbeSettings, Way
 from mcn.probes.sides import Sides, TooFewClassesError, ranks_of_own_class, sides_of
 from mcn.progress import Progress
+from mcn.training.distributed import device_type, process_group
 
 NO_USABLE_CLIP = "no-usable-clip"
 """Of a video whose clips cannot be read, or have features or rows that are not finite."""
@@ -64,10 +65,20 @@ def probe(
 
     An input by which no two classes can be told apart is left out, with a printed line.
     """
+    with process_group(device_type("auto")) as device:  # so that GPUs repeat themselves
+        return _probe(subject, benchmarks, settings, device)
+
+
+def _probe(
+    subject: Subject,
+    benchmarks: Mapping[str, ProbeBenchmark],
+    settings: ProbeSettings,
+    device: torch.device,
+) -> ProbeResults:
     known = known_probes(subject.path, subject.nothing)
     done: dict[str, BenchmarkProbes] = {}
     for key, benchmark in benchmarks.items():
-        work = _Work(subject, benchmark, settings, known.benchmarks.get(key))
+        work = _Work(subject, benchmark, settings, device, known.benchmarks.get(key))
         done[key] = work.held
         with Progress(
             f"probe {subject.nothing.run} on {benchmark.title}", total=len(work.left), unit="parts"
@@ -104,6 +115,7 @@ class _Work:
         subject: Subject,
         benchmark: ProbeBenchmark,
         settings: ProbeSettings,
+        device: torch.device,
         known: BenchmarkProbes | None,
     ) -> None:
         self.subject = subject
@@ -111,7 +123,7 @@ class _Work:
         self.settings = settings
         self.skipped: dict[str, str] = {}
         """Inputs by which nothing could be classified, and why."""
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device
         labelled = benchmark.labelled
         asked = [
             Asked(way, looks_at)
