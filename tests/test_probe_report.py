@@ -1,6 +1,7 @@
 """Tables of made-up probes: what stands beside what, and what is said of it."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 from mcn.evaluation.differences import seed_interval
 from mcn.probes import results
 from mcn.probes.results import BenchmarkProbes, Part, ProbeResults
+from mcn.report.page import write_report
 from mcn.report.probe_orders import WITHOUT_MODEL
 from mcn.report.probe_terminal import probe_text_tables
 from mcn.report.probes import OVER_SEEDS, probe_differences, probe_report, probe_tables
+from tests.reports import content
 
 NUM_VIDEOS = 40
 
@@ -89,7 +92,7 @@ def test_features_stand_only_beside_runs_that_were_probed_on_them() -> None:
     assert not alone.remarks
 
 
-def test_several_seeds_have_students_interval_over_them() -> None:
+def test_several_seeds_have_students_interval_over_them(tmp_path: Path) -> None:
     shares = (0.6, 0.7, 0.8)
     runs = [
         *(probed(seed=seed, share=share) for seed, share in enumerate(shares)),
@@ -108,6 +111,12 @@ def test_several_seeds_have_students_interval_over_them() -> None:
     over_features = cells["AVT", "features alone"][OVER_SEEDS].interval
     assert over_features.value == pytest.approx(0.5)
     assert not probe_tables(runs[-1:])[0].rows[0].over_seeds
+    pages = write_report(dataclasses.replace(content(), probes=probe_report(runs)), tmp_path)
+    low, high = (f"{100 * end:.1f}" for end in (known.low, known.high))
+    for page in pages:
+        text = page.read_text()
+        assert f"mean 70.0 [{low}, {high}]" in text
+        assert OVER_SEEDS in text
 
 
 def test_titles_of_a_users_benchmark_are_no_markup() -> None:
