@@ -34,5 +34,6 @@ def classify_frozen(
         cv=train.folds(settings.folds, settings.seed),
         error_score="raise",
     )
-    search.fit(train_rows, train.labels, groups=train.groups)
+    # In single precision learning takes a fraction of the time, and ends at the same classes.
+    search.fit(train_rows.astype(np.float32), train.labels, groups=train.groups)
     return search.predict_proba(test_rows), {"C": float(search.best_params_[name])}
