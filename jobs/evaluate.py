@@ -14,6 +14,7 @@ from tyro.conf import OmitArgPrefixes
 from extractors.corpus import resized_videos
 from jobs.command import run_command
 from jobs.evaluation_report import report
+from jobs.known_results import known_results, results_that_agree
 from jobs.probe_runs import probe_features, probe_runs, written_probes
 from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
 from mcn.data.probe_folder import has_labels
@@ -23,11 +24,9 @@ from mcn.evaluation.evaluate import (
     BenchmarkData,
     evaluate_published,
     evaluate_run,
-    file_sha256,
-    nothing_evaluated,
 )
 from mcn.evaluation.localize import StepBenchmark
-from mcn.evaluation.results import MissingAudio, RunResults, read_results
+from mcn.evaluation.results import MissingAudio, RunResults
 from mcn.evaluation.step_benchmarks import read_step_videos
 from mcn.probes.settings import ProbeSettings
 from mcn.progress import Progress
@@ -82,11 +81,7 @@ def main(arguments: Arguments) -> None:
     if arguments.task == "retrieval":
         probed = written_probes(root, complete)
     else:
-        by_name = {result.run: result for result in results}
-        results = [
-            by_name.get(run.path.name) or _known_results(run) or nothing_evaluated(run)
-            for run in complete
-        ]
+        results = results_that_agree(complete, arguments.missing_audio)
         probed = probe_runs(root, features, complete, arguments.probe)
         if arguments.features_alone:
             probed += probe_features(root, features, complete, arguments.probe)
@@ -174,20 +169,7 @@ def _fits(run: RunFolder, digests: Mapping[str, str]) -> bool:
 
 def is_evaluated(run: RunFolder) -> bool:
     """Whether the results of this very checkpoint are written down."""
-    return _known_results(run) is not None
-
-
-def _known_results(run: RunFolder) -> RunResults | None:
-    """What is written down for this very checkpoint, where it can be read."""
-    path = run.path / "results.json"
-    if not (path.exists() and run.final.exists()):
-        return None
-    try:
-        known = read_results(path)
-    except ValueError:
-        print(f"{path} is of an earlier version or damaged, and made again")
-        return None
-    return known if known.checkpoint_sha256 == file_sha256(run.final) else None
+    return known_results(run) is not None
 
 
 def _results(
@@ -197,7 +179,7 @@ def _results(
     missing_audio: MissingAudio,
 ) -> RunResults:
     """What the run achieved: read where it is written down for these benchmarks."""
-    known = _known_results(run)
+    known = known_results(run)
     if (
         known is not None
         and known.missing_audio == missing_audio

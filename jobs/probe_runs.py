@@ -1,6 +1,7 @@
 """Probes of trained runs and of features without any: what `evaluate.py --task probe` does."""
 
 import copy
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,12 +21,12 @@ from mcn.modality import Modality
 from mcn.models.trained import described_model
 from mcn.models.xdc import Xdc
 from mcn.probes.footing import FeaturesAlone, ModelRows
-from mcn.probes.known import is_complete, known_probes
+from mcn.probes.known import is_complete, known_probes, nothing_probed
 from mcn.probes.labelled_clips import LabelledClips, stored_clips
 from mcn.probes.probe import ProbeBenchmark, Subject, probe
 from mcn.probes.results import ProbeResults
 from mcn.probes.settings import INPUTS, WAYS, ProbeSettings
-from mcn.report.probes import WITHOUT_MODEL
+from mcn.report.probe_orders import WITHOUT_MODEL
 from mcn.root import Root
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
@@ -39,22 +40,26 @@ def probe_runs(
     """What is achieved by standing on each run.
 
     Raises:
-        FileNotFoundError: There is no benchmark of classes, or it has no features.
-        ValueError: A class has too few training videos with features.
+        FileNotFoundError: There is no benchmark of classes.
     """
     benchmarks = _benchmarks(root)
     probed = []
     for run in runs:
-        others = _other_inputs(run, benchmarks, features, settings)
-        if not others:
-            probed.append(probe(_of_run(run, features, settings), benchmarks, settings))
-        elif (known := known_probes(run.path / PROBES, _nothing_of(run))).benchmarks:
-            probed.append(known)
-        else:
-            print(
-                f"{run.path.name} was trained on other features ({', '.join(others)}) and is left "
-                f"out: --runs {run.path.name} and its own --video, --video-3d and --audio probe it"
-            )
+        reasons = {
+            key: _why_not(run, benchmark, features, settings)
+            for key, benchmark in benchmarks.items()
+        }
+        fitting = {key: part for key, part in benchmarks.items() if not reasons[key]}
+        known = _still_tested(
+            known_probes(run.path / PROBES, _nothing_of(run)),
+            {key: part for key, part in benchmarks.items() if reasons[key]},
+        )
+        results = probe(_of_run(run, features, settings), fitting, settings) if fitting else known
+        if done := {**known.benchmarks, **results.benchmarks}:
+            probed.append(dataclasses.replace(results, benchmarks=done))
+        for key, why in reasons.items():
+            if why and key not in known.benchmarks:
+                print(f"{run.path.name} {why} on {benchmarks[key].title}")
     return probed
 
 
@@ -64,24 +69,39 @@ def probe_features(
     """What is achieved by standing on the features alone, where any of these runs reads features.
 
     Raises:
-        FileNotFoundError: There is no benchmark of classes, or it has no features.
-        ValueError: A class has too few training videos with features.
+        FileNotFoundError: There is no benchmark of classes, or none has features.
     """
     if all(run.corpus.exists() for run in runs):  # raw clips alone: there need be no features
         return []
-    return [
-        probe(_of_features(benchmark.folder, features, settings), {key: benchmark}, settings)
-        for key, benchmark in _benchmarks(root).items()
-    ]
+    probed = []
+    for key, benchmark in _benchmarks(root).items():
+        if why := _why_no_features(benchmark, features, settings):
+            print(f"{benchmark.title} has no features: {why}")
+            continue
+        alone = _of_features(benchmark.folder, features, settings)
+        probed.append(probe(alone, {key: benchmark}, settings))
+    if not probed:
+        raise FileNotFoundError(
+            f"no benchmark of {root.benchmarks} has features: jobs/resize.py and "
+            "jobs/extract.py make them"
+        )
+    return probed
 
 
 def written_probes(root: Root, runs: Sequence[RunFolder]) -> list[ProbeResults]:
-    """What earlier probes of these very checkpoints wrote down."""
+    """What earlier probes of these very checkpoints wrote down, of videos that are still tested."""
+    benchmarks = {}
+    for folder in folders_of(root):
+        try:
+            benchmarks[folder.name] = _benchmark(folder)
+        except ValueError as error:
+            print(f"probes on {folder.name} are left out: {error}")
     found = [
         *(known_probes(run.path / PROBES, _nothing_of(run)) for run in runs),
-        *(known_probes(folder / PROBES, _nothing_of_features()) for folder in folders_of(root)),
+        *(known_probes(b.folder / PROBES, _nothing_of_features()) for b in benchmarks.values()),
     ]
-    return [results for results in found if results.benchmarks]
+    tested = [_still_tested(results, benchmarks) for results in found]
+    return [results for results in tested if results.benchmarks]
 
 
 def is_probed(root: Root, run: RunFolder, settings: ProbeSettings) -> bool:
@@ -119,12 +139,7 @@ def folders_of(root: Root) -> list[Path]:
 
 
 def _benchmarks(root: Root) -> dict[str, ProbeBenchmark]:
-    found = {
-        folder.name: ProbeBenchmark(
-            title=TITLES.get(folder.name, folder.name), folder=folder, labelled=read_labels(folder)
-        )
-        for folder in folders_of(root)
-    }
+    found = {folder.name: _benchmark(folder) for folder in folders_of(root)}
     if not found:
         raise FileNotFoundError(
             f"{root.benchmarks} has no benchmark of classes: put UCF101, HMDB51 or ESC-50 there, "
@@ -133,26 +148,69 @@ def _benchmarks(root: Root) -> dict[str, ProbeBenchmark]:
     return found
 
 
-def _other_inputs(
-    run: RunFolder,
-    benchmarks: Mapping[str, ProbeBenchmark],
-    features: Features,
-    settings: ProbeSettings,
-) -> list[str]:
-    """What was not made for a benchmark as it was for training: features, or resized videos."""
-    folders = [benchmark.folder for benchmark in benchmarks.values()]
+def _benchmark(folder: Path) -> ProbeBenchmark:
+    title = TITLES.get(folder.name, folder.name)
+    return ProbeBenchmark(title=title, folder=folder, labelled=read_labels(folder))
+
+
+def _still_tested(results: ProbeResults, benchmarks: Mapping[str, ProbeBenchmark]) -> ProbeResults:
+    """Those on these benchmarks, as far as their splits are what they were; says where not."""
+    kept = {}
+    for key, part in results.benchmarks.items():
+        if key in benchmarks:
+            if part.splits == nothing_probed(part.title, benchmarks[key].labelled).splits:
+                kept[key] = part
+            else:
+                print(
+                    f"{results.run}: its probes on {part.title} are of other splits and left out: "
+                    "--task probe makes them again"
+                )
+    return dataclasses.replace(results, benchmarks=kept)
+
+
+def _why_not(
+    run: RunFolder, benchmark: ProbeBenchmark, features: Features, settings: ProbeSettings
+) -> str:
+    """Why a run cannot be probed on a benchmark; empty where it can."""
     if run.corpus.exists():
-        rule = RawCorpus.read(run.corpus).rule
-        is_other = any(ResizedVideos.below(Root(folder)).rule != rule for folder in folders)
-        return ["resized"] if is_other else []
+        try:
+            rule = ResizedVideos.below(Root(benchmark.folder)).rule
+        except FileNotFoundError as error:
+            return f"cannot be probed ({error})"
+        others = ["resized"] if RawCorpus.read(run.corpus).rule != rule else []
+    elif why := _why_no_features(benchmark, features, settings):
+        return f"cannot be probed ({why})"
+    else:
+        others = _other_features(run, benchmark, features, settings)
+    if not others:
+        return ""
+    return (
+        f"was trained on other features ({', '.join(others)}) and is left out: --runs "
+        f"{run.path.name} and its own --video, --video-3d and --audio probe it"
+    )
+
+
+def _why_no_features(benchmark: ProbeBenchmark, features: Features, settings: ProbeSettings) -> str:
+    """Why its stores cannot be opened; empty where they can."""
+    try:
+        for looks_at in settings.inputs(benchmark.labelled.modalities):
+            fingerprints_of(_stores(benchmark.folder, features, INPUTS[looks_at]))
+    except FileNotFoundError as error:
+        return str(error)
+    return ""
+
+
+def _other_features(
+    run: RunFolder, benchmark: ProbeBenchmark, features: Features, settings: ProbeSettings
+) -> list[str]:
+    """What was not made for a benchmark as it was for training."""
     data: dict[str, str] = yaml.safe_load(run.config.read_text())["data"]
     differing = set()
-    for benchmark in benchmarks.values():
-        for looks_at in settings.inputs(benchmark.labelled.modalities):
-            modalities = INPUTS[looks_at]
-            found = fingerprints_of(_stores(benchmark.folder, features, modalities))
-            trained_on = {s: d for s, d in data.items() if s.removesuffix("-3d") in modalities}
-            differing |= {s for s in found | trained_on if found.get(s) != trained_on.get(s)}
+    for looks_at in settings.inputs(benchmark.labelled.modalities):
+        modalities = INPUTS[looks_at]
+        found = fingerprints_of(_stores(benchmark.folder, features, modalities))
+        trained_on = {s: d for s, d in data.items() if s.removesuffix("-3d") in modalities}
+        differing |= {s for s in found | trained_on if found.get(s) != trained_on.get(s)}
     return sorted(differing)
 
 

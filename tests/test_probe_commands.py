@@ -128,6 +128,16 @@ def test_a_benchmark_may_be_unpacked_elsewhere_and_linked(tmp_path: Path) -> Non
     assert paths["v_Archery_g01_c01"] == "raw/UCF-101/Archery/v_Archery_g01_c01.avi"
 
 
+def test_what_a_system_lays_beside_the_files_is_none_of_them(tmp_path: Path) -> None:
+    place = Root(tmp_path).benchmark("ucf101")
+    write_ucf101(place.path, clips_per_group=1)
+    write_clips(place.path)
+    (place.raw / "._v_Archery_g01_c01.avi").touch()
+    (place.raw / ".Trashes").mkdir()
+    (place.raw / ".Trashes" / "v_Archery_g01_c01.avi").touch()
+    assert len(listed_videos(place)) == 9
+
+
 def test_text_of_a_benchmark_without_captions_is_refused_where_it_is_asked_for(
     tmp_path: Path,
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from jobs import evaluate
-from jobs.probe_runs import PROBES, probe_runs
+from jobs.probe_runs import PROBES, probe_runs, written_probes
 from mcn.data.media_reader import MediaReader
 from mcn.data.stored_clips import clips_with_both
 from mcn.data.stores import WITHOUT_WORDS, fingerprints_of, open_stores
@@ -254,3 +254,39 @@ def test_what_cannot_be_probed_says_why(root: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no benchmark of classes"):
         run_mcn(root)
     (tmp_path / "benchmarks").rename(root / "benchmarks")
+
+
+def test_an_unprepared_benchmark_is_left_out_and_the_others_are_probed(
+    root: Path, of_mcn: Path, tmp_path: Path
+) -> None:
+    whole = of_mcn.read_bytes()
+    folder = root / "benchmarks" / "esc50"
+    change(of_mcn, "ucf101", parts=read_probes(of_mcn).benchmarks["ucf101"].parts[1:])
+    aside = (folder / "store").rename(tmp_path / "store")
+    output = run_mcn(root)
+    assert "ESC-50 has no features" in output
+    written = read_probes(of_mcn).benchmarks
+    assert len(written["ucf101"].parts) == 9
+    assert len(written["esc50"].parts) == 15
+    of_mcn.unlink()
+    assert f"{MCN.name} cannot be probed" in run_mcn(root)
+    assert set(read_probes(of_mcn).benchmarks) == {"ucf101"}
+    aside.rename(folder / "store")
+    of_mcn.write_bytes(whole)
+
+
+def test_probes_of_other_splits_are_left_out_of_what_was_not_asked_for(
+    root: Path, of_mcn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = of_mcn.read_bytes()
+    benchmark = read_probes(of_mcn).benchmarks["esc50"]
+    sides = tuple(
+        replace(side, groups=tuple(f"x{name}" for name in side.groups)) for side in benchmark.splits
+    )
+    change(of_mcn, "esc50", splits=sides)
+    runs = [RunFolder(root / "runs" / name) for name in NAMES]
+    found = written_probes(Root(root), runs)
+    assert f"{MCN.name}: its probes on ESC-50 are of other splits" in capsys.readouterr().out
+    assert [set(results.benchmarks) for results in found[:2]] == [{"ucf101"}, {"ucf101", "esc50"}]
+    assert len(probe_tables(found)) == 2
+    of_mcn.write_bytes(whole)

@@ -21,10 +21,10 @@ from mcn.probes.clip_rows import HeldRows, MadeRows
 from mcn.probes.footing import FeaturesAlone, ModelRows
 from mcn.probes.frozen import classify_frozen
 from mcn.probes.intervals import accuracy_difference, accuracy_interval
-from mcn.probes.learnt import LearntProbe
+from mcn.probes.learnt import ClipClassifier, LearntProbe
 from mcn.probes.rows import RowsOfClips, rows_of_clips
 from mcn.probes.settings import ProbeSettings
-from mcn.probes.sides import Videos, ranks_of_own_class, sides_of, videos_of
+from mcn.probes.sides import TooFewClassesError, Videos, ranks_of_own_class, sides_of, videos_of
 
 CPU = torch.device("cpu")
 DIM = 6
@@ -151,6 +151,39 @@ def test_ranks_count_the_classes_that_are_as_likely() -> None:
     assert ranks.tolist() == [0, 1, 2]
 
 
+def test_a_video_without_a_score_is_wrong_whatever_the_other_classes_have() -> None:
+    nan = np.nan
+    scores = np.array([[nan, nan, nan], [nan, 0.2, 0.8], [0.6, nan, 0.4]])
+    assert ranks_of_own_class(scores, np.array([0, 0, 0])).tolist() == [3, 3, 1]
+
+
+def test_a_loss_that_is_not_finite_ends_a_probe() -> None:
+    labelled = labelled_videos()
+    rows = planted_rows(labelled, spread=0.3)
+    sides = sides_of(labelled, 0, {}, "Planted")
+    probe = learnt(rows, "linear")
+    probe.settings = replace(QUICK, weight_decay=1e30)
+    with pytest.raises(FloatingPointError, match=r"not finite in epoch 1: lower --probe.lr"):
+        probe.classify(sides.train, sides.test)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lr", 0.0),
+        ("lr", np.nan),
+        ("encoder_lr", np.inf),
+        ("weight_decay", -1.0),
+        ("validation", 0.8),
+        ("clip_seconds", np.nan),
+        ("strengths", "1,nan"),
+    ],
+)
+def test_settings_by_which_nothing_can_be_learnt_are_refused(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"--probe.{name.replace('_', '-')}"):
+        replace(QUICK, **{name: value})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("way", ["linear", "finetune"])
 def test_a_learnt_layer_tells_classes_apart_and_repeats_itself(way: str) -> None:
     labelled = labelled_videos()
@@ -244,8 +277,9 @@ def test_clips_that_are_read_ahead_by_others_are_the_same() -> None:
     clips, footing = PlantedClips(rows), FeaturesAlone(("video",))
     ahead = MadeRows(footing, clips, CPU, learns=False, is_held=False)
     parts = [[5, 1, 4], [0], [7, 8]]
-    for numbers, found in zip(parts, ahead.each(parts, draw=3), strict=True):
+    for numbers, (found, there) in zip(parts, ahead.each(parts, draw=3), strict=True):
         assert torch.equal(found, rows.rows[numbers])
+        assert there.all()
     made = rows_of_clips(footing, clips, CPU, is_held=False)
     assert torch.equal(made.rows, rows.rows)
 
@@ -294,6 +328,44 @@ def test_clips_are_drawn_anew_in_each_epoch_and_only_for_training() -> None:
     assert len(clips.drawn) == QUICK.epochs * 2 * len(sides.train.ids)
 
 
+class SometimesSilent(PlantedClips):
+    """In a training draw every third clip cannot be read, and what stands there is absurd."""
+
+    def read(self, numbers: Sequence[int], *, draw: int | None = None) -> ClipBatch:
+        batch = super().read(numbers, draw=draw)
+        if draw is None:
+            return batch
+        lost = torch.tensor(numbers) % 3 == 0
+        video = torch.where(lost[:, None], 1e6, batch.video)
+        return replace(batch, video=video, has={**batch.has, "video": ~lost})
+
+
+def test_clips_that_cannot_be_read_in_training_teach_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    labelled = labelled_videos()
+    rows = planted_rows(labelled, spread=0.3)
+    sides = sides_of(labelled, 0, {}, "Planted")
+    probe = LearntProbe(
+        lambda: MadeRows(FeaturesAlone(("video",)), SometimesSilent(rows), CPU, learns=False),
+        rows,
+        replace(QUICK, validation=0.0),
+        num_classes=3,
+        device=CPU,
+    )
+    scores, _ = probe.classify(sides.train, sides.test)
+    assert (ranks_of_own_class(scores, sides.test.labels) == 0).mean() > 0.8
+    assert "clips could not be read in epoch 1" in capsys.readouterr().out
+
+
+def test_a_unit_that_is_nearly_dead_is_not_blown_up() -> None:
+    rows = planted_rows(labelled_videos(), spread=0.3)
+    first = torch.cat([rows.rows[:, 1:], 1e-7 * rows.rows[:, :1]], dim=1)
+    classifier = ClipClassifier(HeldRows(first, CPU), first, 3)
+    alive = torch.cat([first[:, :-1], first[:, -1:] + 0.1], dim=1)
+    assert classifier.standardize(alive)[:, -1].abs().max() < 100
+
+
 def test_groups_stay_together_wherever_something_is_chosen() -> None:
     train = sides_of(labelled_videos(), 0, {}, "Planted").train
     groups = np.array(train.groups)
@@ -303,13 +375,26 @@ def test_groups_stay_together_wherever_something_is_chosen() -> None:
         assert not set(groups[kept]) & set(groups[held])
 
 
-def test_too_few_training_videos_are_an_error_that_names_the_class() -> None:
+def test_a_class_without_training_videos_is_left_out_and_two_classes_have_to_be_left() -> None:
     labelled = labelled_videos()
-    few = [v for v in labelled.splits[0].train if labelled.labels[v] == 1][1:]
-    with pytest.raises(ValueError, match=r"Planted: class 'class1' has fewer than 2 training"):
-        sides_of(labelled, 0, dict.fromkeys(few, "corrupt"), "Planted")
+    of_class = {
+        label: [v for v in labelled.splits[0].train if labelled.labels[v] == label]
+        for label in (0, 1)
+    }
+    few = of_class[1][1:]
+    sides = sides_of(labelled, 0, dict.fromkeys(few, "corrupt"), "Planted")
+    assert sides.untaught == (1,)
+    assert set(sides.train.labels) == {0, 2}
+    assert {0, 1, 2} == set(sides.test.labels)
+    train = sides.train
+    for kept, held in train.folds(3, seed=0).split(train.ids, train.labels, train.groups):
+        assert len(kept) and len(held)
     sides = sides_of(labelled, 0, dict.fromkeys(few[1:], "corrupt"), "Planted")
     assert sides.num_left_out == len(few) - 1
+    assert not sides.untaught
+    few += of_class[0][1:]
+    with pytest.raises(TooFewClassesError, match=r"Planted: fewer than two classes .* split 1"):
+        sides_of(labelled, 0, dict.fromkeys(few, "corrupt"), "Planted")
 
 
 def test_naming_the_most_frequent_classes_is_right_as_often_as_counted() -> None:
@@ -328,10 +413,14 @@ def by_group(num_groups: int, size: int, chance: float, seed: int) -> tuple[np.n
     return right.repeat(size).astype(float), names
 
 
+def names_of(hits: np.ndarray) -> list[str]:
+    return [f"video{k}" for k in range(len(hits))]
+
+
 def test_intervals_know_that_videos_of_one_film_are_alike() -> None:
     hits, groups = by_group(60, 6, 0.6, seed=0)
-    alike = accuracy_interval([[hits]], [groups])
-    alone = accuracy_interval([[hits]], [[str(k) for k in range(len(hits))]])
+    alike = accuracy_interval([[hits]], [groups], [names_of(hits)])
+    alone = accuracy_interval([[hits]], [names_of(hits)], [names_of(hits)])
     assert alike.value == alone.value == hits.mean()
     assert alike.high - alike.low > 2 * (alone.high - alone.low)
 
@@ -339,7 +428,8 @@ def test_intervals_know_that_videos_of_one_film_are_alike() -> None:
 def test_accuracy_is_the_mean_over_splits_of_whatever_size() -> None:
     (few, of_few), (many, of_many) = by_group(20, 1, 0.5, seed=1), by_group(80, 2, 0.9, seed=2)
     of_many = [f"other-{name}" for name in of_many]
-    found = accuracy_interval([[few, many]], [of_few, of_many])
+    ids = [names_of(few), [f"other-{name}" for name in names_of(many)]]
+    found = accuracy_interval([[few, many]], [of_few, of_many], ids)
     assert found.value == pytest.approx((few.mean() + many.mean()) / 2)
     assert found.low < found.value < found.high
 
@@ -347,8 +437,9 @@ def test_accuracy_is_the_mean_over_splits_of_whatever_size() -> None:
 def test_a_film_that_is_tested_in_several_splits_is_drawn_for_all_of_them() -> None:
     """Splits that repeat each other tell no more than one of them."""
     hits, groups = by_group(60, 2, 0.6, seed=3)
-    once = accuracy_interval([[hits]], [groups])
-    thrice = accuracy_interval([[hits] * 3], [groups] * 3)
+    ids = names_of(hits)
+    once = accuracy_interval([[hits]], [groups], [ids])
+    thrice = accuracy_interval([[hits] * 3], [groups] * 3, [ids] * 3)
     assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
 
 
@@ -356,21 +447,44 @@ def test_seeds_stand_together_and_differences_are_paired() -> None:
     hits, groups = by_group(60, 2, 0.5, seed=4)
     better = hits.copy()
     better[np.flatnonzero(hits == 0)[:20]] = 1
-    both = accuracy_interval([[hits], [better]], [groups])
+    ids = [names_of(hits)]
+    both = accuracy_interval([[hits], [better]], [groups], ids)
     assert both.value == pytest.approx((hits.mean() + better.mean()) / 2)
-    more = accuracy_difference([better], [hits], [groups])
+    more = accuracy_difference([better], [hits], [groups], ids)
     assert more.value == pytest.approx(20 / 120)
     assert 0 < more.low < more.value < more.high
-    one = accuracy_interval([[hits]], [groups])
+    one = accuracy_interval([[hits]], [groups], ids)
     assert more.high - more.low < one.high - one.low
-    assert accuracy_difference([hits], [hits], [groups]).value == 0
+    assert accuracy_difference([hits], [hits], [groups], ids).value == 0
 
 
 def test_intervals_have_a_width_where_all_is_right() -> None:
     groups = [f"film{k}" for k in range(30)]
-    found = accuracy_interval([[np.ones(30)]], [groups])
+    found = accuracy_interval([[np.ones(30)]], [groups], [groups])
     assert found.value == found.high == 1
     assert found.low < 0.95
+
+
+@pytest.mark.parametrize("num_films", [3, 8])
+def test_a_video_of_several_splits_and_seeds_counts_once(num_films: int) -> None:
+    """Whether there are films enough to draw from or not; where some, none or all are right."""
+    ids = [f"film{film}-{video}" for film in range(num_films) for video in range(4)]
+    films = [name.split("-")[0] for name in ids]
+    some = (np.arange(len(ids)) % 3 == 0).astype(float)
+    for hits in (np.zeros(len(ids)), np.ones(len(ids)), some):
+        once = accuracy_interval([[hits]], [films], [ids])
+        often = accuracy_interval([[hits] * 3] * 2, [films] * 3, [ids] * 3)
+        assert (often.low, often.high) == pytest.approx((once.low, once.high))
+        less = accuracy_difference([hits], [some], [films], [ids])
+        same = accuracy_difference([hits] * 3, [some] * 3, [films] * 3, [ids] * 3)
+        assert (same.low, same.high) == pytest.approx((less.low, less.high))
+
+
+def test_where_all_are_right_films_count_and_not_their_videos() -> None:
+    hits = np.ones(40)
+    films, ids = [f"film{k // 4}" for k in range(40)], names_of(hits)
+    of_films = accuracy_interval([[np.ones(10)]], [films[::4]], [ids[::4]])
+    assert accuracy_interval([[hits]], [films], [ids]) == of_films
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:

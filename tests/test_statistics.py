@@ -152,3 +152,19 @@ def test_groups_that_do_not_match_the_queries_are_an_error() -> None:
 def test_an_interval_of_no_query_is_an_error() -> None:
     with pytest.raises(ValueError, match="no query"):
         median_rank_interval(np.empty(0, dtype=np.int64))
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_where_all_queries_hit_or_none_videos_count_and_seeds_do_not(share: int) -> None:
+    clips = [f"clip{clip}" for clip in range(60)]
+    videos = [f"video{clip // 3}" for clip in range(60)]
+    three_seeds = recall_interval(np.full(180, share == 1), groups=videos * 3, queries=clips * 3)
+    assert three_seeds == recall_interval(np.full(20, share == 1))
+
+
+def test_with_too_few_videos_a_clip_of_several_seeds_is_one() -> None:
+    hits = np.arange(40) % 2 == 0
+    clips, videos = [f"clip{clip}" for clip in range(40)], ["a", "b"] * 20
+    once = recall_interval(hits, groups=videos)
+    thrice = recall_interval(np.tile(hits, 3), groups=videos * 3, queries=clips * 3)
+    assert thrice.high - thrice.low == pytest.approx(once.high - once.low, abs=0.03)

@@ -120,7 +120,8 @@ def from_folder(raw_folder: Path) -> list[Video]:
 def from_tree(raw_folder: Path, suffixes: Collection[str] = RAW_SUFFIXES) -> list[Video]:
     """The videos that lie in a folder or anywhere below it, in the order of their ids.
 
-    Links are followed: what was unpacked elsewhere need not be copied.
+    Links are followed: what was unpacked elsewhere need not be copied. Names that begin with a dot
+    are left out: some systems lay a ._NAME beside each NAME.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -130,8 +131,8 @@ def from_tree(raw_folder: Path, suffixes: Collection[str] = RAW_SUFFIXES) -> lis
         raise FileNotFoundError(f"{raw_folder} is missing: put the files there, named by id")
     found: dict[str, Path] = {}
     for above, folders, names in os.walk(raw_folder, followlinks=True, onerror=_raise):
-        folders.sort()
-        for path in (Path(above, name) for name in sorted(names)):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(above, name) for name in sorted(names) if not name.startswith(".")):
             if path.suffix.lower() in suffixes and path.is_file():
                 first = found.setdefault(check_video_id(path.stem, above), path)
                 if first != path:

@@ -34,6 +34,7 @@ def recall_difference(
     second: Shaped[np.ndarray, " queries_of_second"],
     *,
     groups: Sequence[str] | None = None,
+    queries: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
@@ -46,6 +47,8 @@ def recall_difference(
         first: Whether each query found its item, or the share of a model's seeds that did.
         second: The same of the other model.
         groups: Name of each query's group, its video; by default each query is its own group.
+        queries: Name of each query, where the same one stands there several times; by default all
+            differ.
         resamples: How often the groups are drawn.
         seed: Decides the draws.
 
@@ -54,13 +57,15 @@ def recall_difference(
     """
     if len(first) != len(second):
         raise ValueError(f"{len(first)} queries of one model and {len(second)} of the other")
-    group_of_query = number_groups(len(first), groups)
+    group_of_query = number_groups(len(first), groups, queries)
     more = first.astype(np.float64) - second
     gained = np.bincount(group_of_query, weights=more)
     sizes = np.bincount(group_of_query)
     value = float(more.mean())
     if np.count_nonzero(gained) < FEWEST_GROUPS_THAT_DIFFER:
-        return _agresti_min_interval(more, _design_effect(more, gained, sizes))
+        times_each = len(more) / len(set(queries)) if queries is not None else 1.0
+        effect = max(times_each, _design_effect(more, gained, sizes))
+        return _agresti_min_interval(more, effect)
     return bootstrap_interval(
         value, lambda counts: (counts @ gained) / (counts @ sizes), len(sizes), resamples, seed
     )
@@ -94,10 +99,13 @@ def _design_effect(
     gained: Float[np.ndarray, " groups"],
     sizes: Int[np.ndarray, " groups"],
 ) -> float:
-    """Variance of the mean between groups over that of independent queries (Kish, 1965)."""
+    """Variance of the mean between groups over that of independent queries (Kish, 1965).
+
+    Where the models differ in no query, or in all alike, each group counts as one query.
+    """
     spread = float(((more - more.mean()) ** 2).sum())
     between = float(((gained - more.mean() * sizes) ** 2).sum())
-    return max(1.0, between / spread) if spread else 1.0
+    return max(1.0, between / spread) if spread else len(more) / len(sizes)
 
 
 def _agresti_min_interval(

@@ -58,6 +58,7 @@ def recall_interval(
     hits: Bool[np.ndarray, " queries"],
     *,
     groups: Sequence[str] | None = None,
+    queries: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
@@ -65,21 +66,25 @@ def recall_interval(
 
     It degenerates where fewer than 10 groups have a hit, or fewer than 10 a miss: with no hit at
     all, for one, every resample has none and the interval would have no width. Wilson's interval
-    is then that of as many independent queries as the grouped ones are worth.
+    is then that of as many independent queries as the grouped ones are worth; where all hit, or
+    none, nothing tells how alike those of a group are, and each group counts as one.
 
     Args:
         hits: Whether each query found its item.
         groups: Name of each query's group, its video; by default each query is its own group.
+        queries: Name of each query, where several training seeds were asked the same ones, which
+            then count once; by default all differ.
         resamples: How often the groups are drawn.
         seed: Decides the draws.
     """
-    group_of_query = number_groups(len(hits), groups)
+    group_of_query = number_groups(len(hits), groups, queries)
     sizes = np.bincount(group_of_query)
     num_hits = np.bincount(group_of_query, weights=hits)
     share = float(hits.mean())
     rarer = min(np.count_nonzero(num_hits), np.count_nonzero(num_hits < sizes))
     if rarer < FEWEST_GROUPS_WITH_EACH:
-        return _wilson_interval(share, _worth_in_queries(num_hits, sizes))
+        num_distinct = len(hits) if queries is None else len(set(queries))
+        return _wilson_interval(share, min(num_distinct, _worth_in_queries(num_hits, sizes)))
     return bootstrap_interval(
         share, lambda counts: (counts @ num_hits) / (counts @ sizes), len(sizes), resamples, seed
     )
@@ -89,6 +94,7 @@ def median_rank_interval(
     ranks: Int[np.ndarray, " queries"],
     *,
     groups: Sequence[str] | None = None,
+    queries: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
@@ -97,10 +103,12 @@ def median_rank_interval(
     Args:
         ranks: How many wrong items came before each query's own.
         groups: Name of each query's group, its video; by default each query is its own group.
+        queries: Name of each query, where several training seeds were asked the same ones, which
+            then count once; by default all differ.
         resamples: How often the groups are drawn.
         seed: Decides the draws.
     """
-    group_of_query = number_groups(len(ranks), groups)
+    group_of_query = number_groups(len(ranks), groups, queries)
     order = np.argsort(ranks, kind="stable")
     ascending, group_of_ascending = ranks[order] + 1.0, group_of_query[order]
 
@@ -123,16 +131,24 @@ def against_chance(interval: Interval, chance: float) -> Verdict:
     return "not told from chance"
 
 
-def number_groups(num_queries: int, groups: Sequence[str] | None) -> Int[np.ndarray, " queries"]:
-    """Number of each query's group; each query its own where there are too few to draw from."""
+def number_groups(
+    num_queries: int, groups: Sequence[str] | None, queries: Sequence[str] | None = None
+) -> Int[np.ndarray, " queries"]:
+    """Number of each query's group; each query its own where there are too few to draw from.
+
+    Queries of one name are then one, as those of several seeds are.
+    """
     if num_queries == 0:
         raise ValueError("no query, and so no interval: the benchmark has no clip")
+    alone = np.arange(num_queries)
+    if queries is not None:
+        alone = np.unique(np.asarray(queries), return_inverse=True)[1]
     if groups is None:
-        return np.arange(num_queries)
+        return alone
     if len(groups) != num_queries:
         raise ValueError(f"{len(groups)} groups for {num_queries} queries: name one a query")
     names, numbers = np.unique(np.asarray(groups), return_inverse=True)
-    return np.arange(num_queries) if len(names) < FEWEST_GROUPS else numbers
+    return alone if len(names) < FEWEST_GROUPS else numbers
 
 
 def bootstrap_interval(
@@ -211,7 +227,7 @@ def _worth_in_queries(
     num_queries = float(sizes.sum())
     share = num_hits.sum() / num_queries
     if share in (0, 1):
-        return num_queries
+        return len(sizes)
     between = ((num_hits - share * sizes) ** 2).sum() / num_queries**2
     design_effect = between / (share * (1 - share) / num_queries)
     return num_queries / max(1.0, float(design_effect))

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mcn.data.clip_source import ClipSource
 from mcn.probes.clip_batches import ClipBatches
-from mcn.probes.footing import Footing
+from mcn.probes.footing import Footing, has_all
 
 
 class HeldRows(nn.Module):
@@ -21,10 +21,11 @@ class HeldRows(nn.Module):
 
     def each(
         self, parts: Sequence[Sequence[int]], draw: int | None
-    ) -> Iterator[Float[Tensor, "some dim"]]:
-        """Those of some clips after those of others."""
+    ) -> Iterator[tuple[Float[Tensor, "some dim"], Bool[Tensor, " some"]]]:
+        """Those of some clips after those of others, and which clips have them: here all."""
         for numbers in parts:
-            yield self.rows[torch.tensor(numbers)].to(self.device)
+            there = torch.ones(len(numbers), dtype=torch.bool, device=self.device)
+            yield self.rows[torch.tensor(numbers)].to(self.device), there
 
 
 class MadeRows(nn.Module):
@@ -68,9 +69,12 @@ class MadeRows(nn.Module):
 
     def each(
         self, parts: Sequence[Sequence[int]], draw: int | None
-    ) -> Iterator[Float[Tensor, "some dim"]]:
-        """Those of some clips after those of others."""
+    ) -> Iterator[tuple[Float[Tensor, "some dim"], Bool[Tensor, " some"]]]:
+        """Those of some clips after those of others, and which clips have every modality: what is
+        read anew in a training draw may lack one that it had before.
+        """
         batches = ClipBatches(self.source, parts, draw)
         with batches.read(self.device, is_held=self.is_held) as read:
-            for batch in read:
-                yield self.footing(batch.to(self.device))
+            for clips in read:
+                batch = clips.to(self.device)
+                yield self.footing(batch), has_all(batch, self.footing.modalities)

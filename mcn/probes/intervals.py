@@ -28,48 +28,71 @@ Groups = Sequence[Sequence[str]]
 
 
 def accuracy_interval(
-    hits_of_seeds: Sequence[Hits], groups: Groups, *, resamples: int = RESAMPLES, seed: int = 0
+    hits_of_seeds: Sequence[Hits],
+    groups: Groups,
+    videos: Groups,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Interval:
     """Mean over splits of the share that is right, the mean over seeds of it.
 
     Args:
         hits_of_seeds: Of each seed the hits of all splits.
         groups: Of the test videos of all splits.
+        videos: Names of these: one is drawn for all splits too where groups are too few to draw.
         resamples: How often groups are drawn.
         seed: Decides the draws.
     """
     mean = [np.mean(of_split, axis=0) for of_split in zip(*hits_of_seeds, strict=True)]
-    sums = _Sums(mean, groups)
+    sums = _Sums(mean, groups, videos)
     hits, misses = sums.with_any()
     if min(hits, misses) < FEWEST_GROUPS_WITH_EACH:
-        names = [name for of_split in groups for name in of_split] * len(hits_of_seeds)
         pooled = np.concatenate([of_split for hits in hits_of_seeds for of_split in hits])
-        known = recall_interval(pooled.astype(bool), groups=names, resamples=resamples, seed=seed)
+        known = recall_interval(
+            pooled.astype(bool),
+            groups=_all_splits(groups) * len(hits_of_seeds),
+            queries=_all_splits(videos) * len(hits_of_seeds),
+            resamples=resamples,
+            seed=seed,
+        )
         return Interval(sums.value, min(known.low, sums.value), max(known.high, sums.value))
     return sums.interval(resamples, seed)
 
 
 def accuracy_difference(
-    first: Hits, second: Hits, groups: Groups, *, resamples: int = RESAMPLES, seed: int = 0
+    first: Hits,
+    second: Hits,
+    groups: Groups,
+    videos: Groups,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Interval:
     """What the first is right in more than the second, on the same videos; paired."""
     more = [one - other for one, other in zip(first, second, strict=True)]
-    sums = _Sums(more, groups)
+    sums = _Sums(more, groups, videos)
     if np.count_nonzero(np.sum(sums.gained, axis=0)) < FEWEST_GROUPS_THAT_DIFFER:
-        names = [name for of_split in groups for name in of_split]
         pooled = recall_difference(
-            np.concatenate(list(first)), np.concatenate(list(second)), groups=names
+            np.concatenate(list(first)),
+            np.concatenate(list(second)),
+            groups=_all_splits(groups),
+            queries=_all_splits(videos),
         )
         return Interval(sums.value, min(pooled.low, sums.value), max(pooled.high, sums.value))
     return sums.interval(resamples, seed)
 
 
+def _all_splits(names: Groups) -> list[str]:
+    return [name for of_split in names for name in of_split]
+
+
 class _Sums:
     """Sums over each group's videos in each split."""
 
-    def __init__(self, values: Hits, groups: Groups) -> None:
-        names = [name for of_split in groups for name in of_split]
-        numbers = number_groups(len(names), names)
+    def __init__(self, values: Hits, groups: Groups, videos: Groups) -> None:
+        names = _all_splits(groups)
+        numbers = number_groups(len(names), names, _all_splits(videos))
         ends = np.cumsum([len(of_split) for of_split in groups])[:-1]
         num_groups = int(numbers.max()) + 1
         parts = list(zip(values, np.split(numbers, ends), strict=True))

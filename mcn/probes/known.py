@@ -40,19 +40,19 @@ def known_probes(path: Path, nothing: ProbeResults) -> ProbeResults:
 def parts_that_hold(
     known: BenchmarkProbes, data: Mapping[str, str], asked: list[Asked], settings: ProbeSettings
 ) -> tuple[Part, ...]:
-    """Of the same data, and by the settings of now where their way is asked for.
+    """What was not asked for, and what was, of the same data and by the settings of now.
 
     Args:
         known: Parts of a benchmark.
-        data: Digest of what each input is made from.
+        data: Digest of what each input that is asked for is made from.
         asked: What is wanted now.
         settings: Of now.
     """
     return tuple(
         part
         for part in known.parts
-        if part.data == data[part.looks_at]
-        and (part.settings == settings.deciding(part.way) or not any(a.is_of(part) for a in asked))
+        if not any(one.is_of(part) for one in asked)
+        or (part.data == data[part.looks_at] and part.settings == settings.deciding(part.way))
     )
 
 
@@ -74,6 +74,28 @@ def is_complete(
     )
 
 
+def with_parts_of_others(
+    done: BenchmarkProbes, before: BenchmarkProbes | None, now: BenchmarkProbes | None
+) -> BenchmarkProbes:
+    """With what another process wrote down on the same videos since this one began to work.
+
+    Args:
+        done: By this process.
+        before: What was written down when it began.
+        now: What is written down.
+    """
+    if now is None or now.splits != done.splits:
+        return done
+    seen = [*done.parts, *(before.parts if before is not None else ())]
+    there = {(part.way, part.looks_at, part.split) for part in done.parts}
+    new = tuple(
+        part
+        for part in now.parts
+        if part not in seen and (part.way, part.looks_at, part.split) not in there
+    )
+    return dataclasses.replace(done, parts=(*done.parts, *new))
+
+
 def nothing_probed(title: str, labelled: LabelledVideos) -> BenchmarkProbes:
     """A benchmark with its test sides, and no part."""
     return BenchmarkProbes(
@@ -81,6 +103,7 @@ def nothing_probed(title: str, labelled: LabelledVideos) -> BenchmarkProbes:
         num_classes=len(labelled.classes),
         splits=tuple(_test_side(labelled, number) for number in range(len(labelled.splits))),
         parts=(),
+        skipped={},
     )
 
 

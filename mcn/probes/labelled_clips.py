@@ -14,6 +14,7 @@ from mcn.data.stores import Stores
 from mcn.modality import Modality
 from mcn.probes.held_clips import HeldClips
 from mcn.probes.settings import ProbeSettings
+from mcn.probes.sides import TooFewClassesError
 from mcn.store.layout import canonical_json
 
 NOT_EXTRACTED = "not-extracted"
@@ -43,7 +44,7 @@ def stored_clips(
     """Clips of all videos that have features of each of these modalities.
 
     Raises:
-        ValueError: No video has.
+        TooFewClassesError: No video has.
     """
     reader = MediaReader(stores, form)
     sources = [
@@ -62,7 +63,7 @@ def stored_clips(
             missing[video_id] = reasons[lacking].get(video_id, NOT_EXTRACTED)
     if not durations:
         folders = " and ".join(str(stores[source].folder) for source in sources)
-        raise ValueError(
+        raise TooFewClassesError(
             f"none of {len(labelled.labels)} labelled videos is in {folders}: jobs/resize.py and "
             "jobs/extract.py make their features"
         )

@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mcn.models.standardize import Standardize
@@ -18,6 +18,9 @@ from mcn.probes.sides import Videos
 from mcn.training.schedule import warmup_cosine
 
 Rows = HeldRows | MadeRows
+
+SMALLEST_STD = 0.01
+"""By which a dimension is divided at the least, as a share of the largest."""
 
 
 class ClipClassifier(nn.Module):
@@ -31,17 +34,21 @@ class ClipClassifier(nn.Module):
         super().__init__()
         self.rows = rows
         self.standardize = Standardize(first.shape[1])
-        self.standardize.set_statistics(first.mean(dim=0), first.std(dim=0, correction=0))
+        stds = first.std(dim=0, correction=0)
+        # A unit that is nearly dead at first would be blown up as soon as it learns.
+        self.standardize.set_statistics(
+            first.mean(dim=0), stds.clamp(min=SMALLEST_STD * float(stds.max()))
+        )
         self.linear = nn.Linear(first.shape[1], num_classes)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
     def each(
         self, parts: Sequence[Sequence[int]], draw: int | None
-    ) -> Iterator[Float[Tensor, "clips classes"]]:
-        """Logits of some clips after those of others."""
-        for rows in self.rows.each(parts, draw):
-            yield self.linear(self.standardize(rows))
+    ) -> Iterator[tuple[Float[Tensor, "clips classes"], Bool[Tensor, " clips"]]]:
+        """Logits of some clips after those of others, and which clips could be read."""
+        for rows, there in self.rows.each(parts, draw):
+            yield self.linear(self.standardize(rows)), there
 
 
 class LearntProbe:
@@ -74,7 +81,11 @@ class LearntProbe:
     def classify(
         self, train: Videos, test: Videos
     ) -> tuple[Float[np.ndarray, "test_videos classes"], dict[str, float]]:
-        """Probability of each class, and the number of epochs that was chosen."""
+        """Probability of each class, and the number of epochs that was chosen.
+
+        Raises:
+            FloatingPointError: The loss is not finite any more.
+        """
         epochs = self._choose_epochs(train) if self.settings.validation else self.settings.epochs
         classifier = next(islice(self._trained(train), epochs - 1, None))
         return self.probabilities(classifier, test), {"epochs": epochs}
@@ -121,12 +132,25 @@ class LearntProbe:
             parts = np.array_split(order, num_batches)
             numbers = [clips[part].tolist() for part in parts]
             each = classifier.each(numbers, self._draw(epoch))
-            for part, logits in zip(parts, each, strict=True):
+            losses: list[Tensor] = []
+            num_unread = 0
+            for part, (logits, there) in zip(parts, each, strict=True):
                 targets = torch.from_numpy(labels[part]).to(self.device)
                 optimizer.zero_grad()
-                F.cross_entropy(logits, targets).backward()
-                optimizer.step()
+                num_unread += int((~there).sum())
+                if there.any():
+                    loss = F.cross_entropy(logits[there], targets[there])
+                    loss.backward()
+                    optimizer.step()
+                    losses.append(loss.detach())
                 schedule.step()
+            if num_unread:
+                print(f"{num_unread} of {len(clips)} clips could not be read in epoch {epoch + 1}")
+            if losses and not torch.stack(losses).isfinite().all():
+                raise FloatingPointError(
+                    f"the loss of a probe is not finite in epoch {epoch + 1}: lower --probe.lr "
+                    f"{self.settings.lr} or --probe.encoder-lr {self.settings.encoder_lr}"
+                )
             yield classifier
 
     @torch.inference_mode()
@@ -137,7 +161,7 @@ class LearntProbe:
         classifier.eval()
         by_video = self.first.clips_of(videos.ids)
         parts = in_batches(np.concatenate(by_video).tolist())
-        shares = [logits.double().softmax(1).cpu() for logits in classifier.each(parts, None)]
+        shares = [logits.double().softmax(1).cpu() for logits, _ in classifier.each(parts, None)]
         ends = np.cumsum([len(own) for own in by_video])[:-1]
         return np.stack([part.mean(axis=0) for part in np.split(torch.cat(shares).numpy(), ends)])
 

@@ -14,14 +14,21 @@ from mcn.modality import Modality
 from mcn.probes.clip_rows import HeldRows, MadeRows
 from mcn.probes.footing import Footing
 from mcn.probes.frozen import classify_frozen
-from mcn.probes.known import Asked, known_probes, nothing_probed, parts_that_hold
+from mcn.probes.known import (
+    Asked,
+    known_probes,
+    nothing_probed,
+    parts_that_hold,
+    with_parts_of_others,
+)
 from mcn.probes.labelled_clips import LabelledClips, digest_of
 from mcn.probes.learnt import LearntProbe
 from mcn.probes.results import BenchmarkProbes, Part, ProbeResults, write_probes
 from mcn.probes.rows import RowsOfClips, rows_of_clips
 from mcn.probes.settings import INPUTS, ProbeSettings, Way
-from mcn.probes.sides import Sides, ranks_of_own_class, sides_of
+from mcn.probes.sides import Sides, TooFewClassesError, ranks_of_own_class, sides_of
 from mcn.progress import Progress
+from mcn.training.distributed import device_type, process_group
 
 NO_USABLE_CLIP = "no-usable-clip"
 """Of a video whose clips cannot be read, or have features or rows that are not finite."""
@@ -56,23 +63,48 @@ def probe(
 ) -> ProbeResults:
     """All that is asked for; of it, what is written down and still holds is read.
 
-    Raises:
-        ValueError: A class has too few training videos with features.
+    An input by which no two classes can be told apart is left out, with a printed line.
     """
+    with process_group(device_type("auto")) as device:  # so that GPUs repeat themselves
+        return _probe(subject, benchmarks, settings, device)
+
+
+def _probe(
+    subject: Subject,
+    benchmarks: Mapping[str, ProbeBenchmark],
+    settings: ProbeSettings,
+    device: torch.device,
+) -> ProbeResults:
     known = known_probes(subject.path, subject.nothing)
     done: dict[str, BenchmarkProbes] = {}
     for key, benchmark in benchmarks.items():
-        work = _Work(subject, benchmark, settings, known.benchmarks.get(key))
+        work = _Work(subject, benchmark, settings, device, known.benchmarks.get(key))
         done[key] = work.held
         with Progress(
             f"probe {subject.nothing.run} on {benchmark.title}", total=len(work.left), unit="parts"
         ) as progress:
             for part in work.parts():
                 done[key] = dataclasses.replace(done[key], parts=(*done[key].parts, part))
-                later = {k: part for k, part in known.benchmarks.items() if k not in done}
-                write_probes(subject.path, dataclasses.replace(known, benchmarks={**done, **later}))
+                _write(subject, known, done)
                 progress.advance()
+        if work.skipped:
+            skipped = {**done[key].skipped, **work.skipped}
+            done[key] = dataclasses.replace(done[key], skipped=skipped)
+            _write(subject, known, done)
     return dataclasses.replace(known, benchmarks=done)
+
+
+def _write(subject: Subject, known: ProbeResults, done: Mapping[str, BenchmarkProbes]) -> None:
+    """What is done, and beside it what is not asked for now or others did meanwhile."""
+    others = known_probes(subject.path, subject.nothing).benchmarks
+    merged = {
+        key: with_parts_of_others(part, known.benchmarks.get(key), others.get(key))
+        for key, part in done.items()
+    }
+    later = {key: part for key, part in {**known.benchmarks, **others}.items() if key not in done}
+    results = dataclasses.replace(subject.nothing, benchmarks={**merged, **later})
+    if results.benchmarks != others:
+        write_probes(subject.path, results)
 
 
 class _Work:
@@ -83,12 +115,15 @@ class _Work:
         subject: Subject,
         benchmark: ProbeBenchmark,
         settings: ProbeSettings,
+        device: torch.device,
         known: BenchmarkProbes | None,
     ) -> None:
         self.subject = subject
         self.benchmark = benchmark
         self.settings = settings
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.skipped: dict[str, str] = {}
+        """Inputs by which nothing could be classified, and why."""
+        self.device = device
         labelled = benchmark.labelled
         asked = [
             Asked(way, looks_at)
@@ -97,17 +132,23 @@ class _Work:
             if way in subject.ways
         ]
         nothing = nothing_probed(benchmark.title, labelled)
-        known = known or nothing
-        self.inputs = dict.fromkeys(
-            [*(one.looks_at for one in asked), *(part.looks_at for part in known.parts)]
-        )
-        self.clips = {name: subject.clips(benchmark, INPUTS[name]) for name in self.inputs}
+        if known is None or known.splits != nothing.splits:
+            known = nothing
+        inputs = dict.fromkeys(one.looks_at for one in asked)
+        self.clips: dict[str, LabelledClips] = {}
+        for name in inputs:
+            try:
+                self.clips[name] = subject.clips(benchmark, INPUTS[name])
+            except TooFewClassesError as error:
+                self._skip(name, error)
+        asked = [one for one in asked if one.looks_at in self.clips]
         annotation = digest_of(dataclasses.asdict(labelled))
         self.data = {
             name: digest_of([annotation, clips.digest]) for name, clips in self.clips.items()
         }
         held = parts_that_hold(known, self.data, asked, settings)
-        self.held = dataclasses.replace(nothing, parts=held)
+        skipped = {name: why for name, why in known.skipped.items() if name not in inputs}
+        self.held = dataclasses.replace(nothing, parts=held, skipped=skipped)
         self.left = [
             (one, number)
             for one in asked
@@ -126,9 +167,19 @@ class _Work:
                 rows[looks_at] = rows_of_clips(
                     footing, clips.source, self.device, is_held=clips.is_fixed
                 )
-            sides = self._sides(asked, number, rows[looks_at])
+            if looks_at in self.skipped:
+                continue
+            try:
+                sides = self._sides(asked, number, rows[looks_at])
+            except TooFewClassesError as error:
+                self._skip(looks_at, error)
+                continue
             scores, chosen = self._classify(asked, sides, rows[looks_at])
             yield self._part(asked, number, sides, scores, chosen)
+
+    def _skip(self, looks_at: str, error: TooFewClassesError) -> None:
+        self.skipped[looks_at] = str(error)
+        print(f"{self.benchmark.title}, {looks_at} is left out: {error}")
 
     def _sides(self, asked: Asked, number: int, rows: RowsOfClips) -> Sides:
         """A video whose clips are all unusable counts as missing too."""
@@ -144,14 +195,19 @@ class _Work:
             return np.empty((0, num_classes)), {}
         if asked.way == "frozen":
             train, test = (rows.means(side.ids) for side in (sides.train, sides.test))
-            return classify_frozen(sides.train, train, test, self.settings)
-        return LearntProbe(
+            of_taught, chosen = classify_frozen(sides.train, train, test, self.settings)
+            scores = np.zeros((len(of_taught), num_classes))
+            scores[:, np.unique(sides.train.labels)] = of_taught
+            return scores, chosen
+        scores, chosen = LearntProbe(
             lambda: self._new_rows(asked, rows),
             rows,
             self.settings,
             num_classes=num_classes,
             device=self.device,
         ).classify(sides.train, sides.test)
+        scores[:, list(sides.untaught)] = 0
+        return scores, chosen
 
     def _new_rows(self, asked: Asked, rows: RowsOfClips) -> HeldRows | MadeRows:
         clips = self.clips[asked.looks_at]
@@ -189,5 +245,6 @@ class _Work:
             ),
             missing=sides.missing,
             num_left_out=sides.num_left_out,
+            num_untaught=len(sides.untaught),
             chosen=chosen,
         )

@@ -35,6 +35,8 @@ class Part:
     """Why test videos could not be classified."""
     num_left_out: int
     """Training videos without features."""
+    num_untaught: int
+    """Classes that have too few training videos with features, so that they are never named."""
     chosen: Mapping[str, float]
     """Among the training videos: C, or epochs."""
 
@@ -58,11 +60,15 @@ class BenchmarkProbes:
     num_classes: int
     splits: tuple[TestSide, ...]
     parts: tuple[Part, ...]
+    skipped: Mapping[str, str]
+    """Inputs by which nothing could be classified, and why."""
 
     def of(self, way: Way, looks_at: str) -> list[Part]:
-        """Of all splits, in their order; nothing where one is not done."""
+        """Of all splits, in their order; nothing where one is not done, or not as the others."""
         found = [part for part in self.parts if (part.way, part.looks_at) == (way, looks_at)]
-        is_whole = len(found) == len(self.splits)
+        is_whole = len(found) == len(self.splits) and all(
+            (part.data, part.settings) == (found[0].data, found[0].settings) for part in found
+        )
         return sorted(found, key=lambda part: part.split) if is_whole else []
 
 
@@ -119,5 +125,9 @@ def _benchmark(values: dict[str, Any]) -> BenchmarkProbes:
                 f"{part.way} {len(part.ranks)} ranks"
             )
     return BenchmarkProbes(
-        title=values["title"], num_classes=values["num_classes"], splits=splits, parts=parts
+        title=values["title"],
+        num_classes=values["num_classes"],
+        splits=splits,
+        parts=parts,
+        skipped=values["skipped"],
     )

@@ -1,5 +1,6 @@
 """What decides the outcome of a probe beside the model and the benchmark."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -52,8 +53,9 @@ class ProbeSettings:
     epochs: int = 30
     """Of linear and finetune: the most passes over the training clips."""
     validation: float = 0.2
-    """Of linear and finetune: share of the training groups on which the number of epochs is chosen
-    before all are trained on. 0 chooses nothing and makes all passes."""
+    """Of linear and finetune: share of the training videos, in whole groups, on which the number of
+    epochs is chosen before all are trained on: one of 1 / share parts, rounded, so at most 0.5. 0
+    chooses nothing and makes all passes."""
     batch_size: int = 64
     """Of linear and finetune: clips in a batch."""
     lr: float = 1e-3
@@ -69,17 +71,23 @@ class ProbeSettings:
         _check_names("ways", self.ways, WAYS)
         if self.modalities != "judged":
             _check_names("modalities", self.modalities, tuple(INPUTS))
-        if not all(strength > 0 for strength in self.tried):
+        if not all(0 < strength < math.inf for strength in self.tried):
             raise ValueError(f"--probe.strengths {self.strengths}: all have to be above 0")
         for name in ("clips_per_video", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--probe.{name.replace('_', '-')} has to be at least 1")
         if self.folds < 2:
             raise ValueError(f"--probe.folds {self.folds}: two are the fewest")
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"--probe.validation {self.validation} is no share below 1")
-        if not self.clip_seconds > 0:
-            raise ValueError(f"--probe.clip-seconds {self.clip_seconds} is no length")
+        if not 0 <= self.validation <= 0.5:
+            raise ValueError(f"--probe.validation {self.validation} is no share up to 0.5")
+        for name in ("clip_seconds", "lr", "encoder_lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"--probe.{name.replace('_', '-')} {getattr(self, name)} has to be above 0 and "
+                    "finite"
+                )
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"--probe.weight-decay {self.weight_decay} has to be at least 0")
 
     @property
     def asked_ways(self) -> tuple[Way, ...]:

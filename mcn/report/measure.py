@@ -79,10 +79,11 @@ def _cells(seeds: Sequence[RunResults], head: Benchmark, direction: str) -> dict
         return {}
     ranks = np.concatenate(ranks_of_seeds)
     videos = parts[0].video_ids * len(ranks_of_seeds)
+    queries = [str(query) for query in range(len(ranks_of_seeds[0]))] * len(ranks_of_seeds)
     intervals: dict[str, Interval] = {
-        f"R@{k}": recall_interval(ranks < k, groups=videos) for k in RECALL_AT
+        f"R@{k}": recall_interval(ranks < k, groups=videos, queries=queries) for k in RECALL_AT
     }
-    intervals["MedR"] = median_rank_interval(ranks, groups=videos)
+    intervals["MedR"] = median_rank_interval(ranks, groups=videos, queries=queries)
     by_seed = [metrics_of_ranks(torch.from_numpy(part)) for part in ranks_of_seeds]
     return {
         metric: Cell(

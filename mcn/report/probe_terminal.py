@@ -13,7 +13,7 @@ def probe_text_tables(report: ProbeReport) -> list[Table]:
     tables = []
     for found in report.tables:
         text = Table(
-            title=f"{found.title}, mean of {found.num_splits} splits",
+            title=Text(f"{found.title}, mean of {found.num_splits} splits"),
             box=box.SIMPLE_HEAD,
             caption_justify="left",
             pad_edge=False,
@@ -28,7 +28,7 @@ def probe_text_tables(report: ProbeReport) -> list[Table]:
                 Text(row.label, style="italic" if row.is_control else ""),
                 row.looks_at,
                 row.how,
-                *(cell.text + cell.mark for cell in cells),
+                *(Text(cell.text + cell.mark) for cell in cells),
             )
         chance = (Text(found.chance[column], style="dim") for column in found.columns)
         text.add_row(Text("chance", style="dim"), "", "", *chance)

@@ -1,33 +1,33 @@
 """Tables of probes: orders of training by what was classified and how, with intervals."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-from mcn.evaluation.statistics import against_chance
+from mcn.evaluation.differences import seed_interval
+from mcn.evaluation.statistics import Interval, against_chance
 from mcn.probes.chance import TOP
 from mcn.probes.intervals import accuracy_difference, accuracy_interval
 from mcn.probes.results import BenchmarkProbes, Part, ProbeResults
-from mcn.probes.settings import INPUTS, WAYS, Way
+from mcn.probes.settings import Way
 from mcn.report.differences import Difference, DifferenceRow, DifferenceTable
-from mcn.report.orders import Order, orders_of, pairs_to_compare
+from mcn.report.orders import Order, pairs_to_compare
+from mcn.report.probe_orders import (
+    HOW,
+    LOOKED_AT,
+    WITHOUT_MODEL,
+    LikeOrders,
+    kinds,
+    like_orders,
+)
+from mcn.report.probe_remarks import missing_remarks, unlike_remarks
 from mcn.report.share_cell import ShareCell
 
 COLUMNS = tuple(f"top-{top}" for top in TOP)
 
-LOOKED_AT = {"video": "video", "audio": "audio", "both": "video + audio"}
-
-HOW: dict[Way, str] = {
-    "frozen": "frozen",
-    "linear": "linear",
-    "finetune": "fine-tuned",
-}
-
-WITHOUT_MODEL = "features"
-"""Model of what is probed without any."""
+OVER_SEEDS = f"{COLUMNS[0]} over seeds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,8 @@ class ProbeRow:
     num_seeds: int
     cells: dict[str, ShareCell]
     """By column."""
+    over_seeds: dict[str, Interval]
+    """By column: Student's interval of the mean over training seeds; empty for a single seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,28 +90,52 @@ def probe_tables(probed: Sequence[ProbeResults]) -> tuple[ProbeTable, ...]:
 
 
 def probe_differences(probed: Sequence[ProbeResults]) -> DifferenceTable:
-    """Every pair of orders in each way on each benchmark, by top-1; features alone come last."""
+    """Every pair of orders in each way on each benchmark, by top-1; features alone come last.
+
+    The interval over videos judges; where there are several training seeds one over them stands
+    beside it.
+    """
     rows = []
     for key, part in _benchmarks(probed).items():
-        groups = [side.groups for side in part.splits]
-        for looks_at, way in _kinds():
-            orders = _orders(probed, key, way, looks_at)
-            for first, second in pairs_to_compare(orders):
-                interval = accuracy_difference(
-                    _mean_hits(first, key, way, looks_at),
-                    _mean_hits(second, key, way, looks_at),
-                    groups,
-                )
-                rows.append(
-                    DifferenceRow(
-                        benchmark=f"{part.title}, {LOOKED_AT[looks_at]}, {HOW[way]}",
-                        first=_label(first),
-                        second=_label(second),
-                        cells={COLUMNS[0]: Difference(interval=interval)},
-                        judged_by=COLUMNS[0],
+        for looks_at, way in kinds():
+            for like in like_orders(probed, key, way, looks_at):
+                for first, second in pairs_to_compare(like.orders):
+                    rows.append(
+                        DifferenceRow(
+                            benchmark=f"{part.title}, {LOOKED_AT[looks_at]}, {HOW[way]}",
+                            first=like.label(first),
+                            second=like.label(second),
+                            cells=_difference(first, second, key, way, looks_at),
+                            judged_by=COLUMNS[0],
+                        )
                     )
-                )
-    return DifferenceTable(columns=COLUMNS[:1], rows=tuple(rows))
+    columns = (COLUMNS[0], OVER_SEEDS)
+    return DifferenceTable(
+        columns=columns if any(OVER_SEEDS in row.cells for row in rows) else columns[:1],
+        rows=tuple(rows),
+    )
+
+
+def _difference(
+    first: Order[ProbeResults], second: Order[ProbeResults], key: str, way: Way, looks_at: str
+) -> dict[str, Difference]:
+    splits = first.seeds[0].benchmarks[key].splits
+    interval = accuracy_difference(
+        _mean_hits(first, key, way, looks_at),
+        _mean_hits(second, key, way, looks_at),
+        [side.groups for side in splits],
+        [side.video_ids for side in splits],
+    )
+    cells = {COLUMNS[0]: Difference(interval=interval)}
+    more, less = (_top1_by_seed(order, key, way, looks_at) for order in (first, second))
+    if second.model == WITHOUT_MODEL:  # no training seed changes it
+        (alone,) = less.values()
+        less = dict.fromkeys(more, alone)
+    common = sorted(more.keys() & less.keys())
+    if len(common) > 1:
+        over_seeds = seed_interval(np.array([more[seed] - less[seed] for seed in common]))
+        cells[OVER_SEEDS] = Difference(interval=over_seeds)
+    return cells
 
 
 def _benchmarks(probed: Sequence[ProbeResults]) -> dict[str, BenchmarkProbes]:
@@ -131,20 +157,6 @@ def _columns(part: BenchmarkProbes) -> tuple[str, ...]:
     return tuple(column for column, top in zip(COLUMNS, TOP, strict=True) if top < part.num_classes)
 
 
-def _kinds() -> list[tuple[str, Way]]:
-    return [(looks_at, way) for looks_at in INPUTS for way in WAYS]
-
-
-def _orders(
-    probed: Sequence[ProbeResults], key: str, way: Way, looks_at: str
-) -> list[Order[ProbeResults]]:
-    """Those that are done in this way on all splits; without any model last."""
-    done = [
-        run for run in probed if key in run.benchmarks and run.benchmarks[key].of(way, looks_at)
-    ]
-    return sorted(orders_of(done), key=lambda order: order.model == WITHOUT_MODEL)
-
-
 def _table(key: str, part: BenchmarkProbes, probed: Sequence[ProbeResults]) -> ProbeTable:
     chance = np.mean([side.chance for side in part.splits], axis=0).tolist()
     tested = {video_id for side in part.splits for video_id in side.video_ids}
@@ -156,50 +168,72 @@ def _table(key: str, part: BenchmarkProbes, probed: Sequence[ProbeResults]) -> P
         num_groups=len({group for side in part.splits for group in side.groups}),
         columns=_columns(part),
         rows=tuple(
-            _row(order, key, way, looks_at, chance)
-            for looks_at, way in _kinds()
-            for order in _orders(probed, key, way, looks_at)
+            _row(like, order, key, way, looks_at, chance)
+            for looks_at, way in kinds()
+            for like in like_orders(probed, key, way, looks_at)
+            for order in like.orders
         ),
         chance={
             column: f"{100 * share:.1f}"
             for column, share in zip(_columns(part), chance, strict=False)
         },
-        remarks=tuple(dict.fromkeys(r for run in probed for r in _remarks(run, key))),
+        remarks=(
+            *dict.fromkeys(remark for run in probed for remark in missing_remarks(run, key)),
+            *unlike_remarks(key, part, probed),
+        ),
     )
 
 
 def _row(
-    order: Order[ProbeResults], key: str, way: Way, looks_at: str, chance: Sequence[float]
+    like: LikeOrders,
+    order: Order[ProbeResults],
+    key: str,
+    way: Way,
+    looks_at: str,
+    chance: Sequence[float],
 ) -> ProbeRow:
-    groups = [side.groups for side in order.seeds[0].benchmarks[key].splits]
-    cells = {}
+    splits = order.seeds[0].benchmarks[key].splits
+    groups, videos = [side.groups for side in splits], [side.video_ids for side in splits]
+    cells, over_seeds = {}, {}
     columns = _columns(order.seeds[0].benchmarks[key])
     for column, top, by_chance in zip(columns, TOP, chance, strict=False):
         hits = [_hits(run.benchmarks[key].of(way, looks_at), top) for run in order.seeds]
-        interval = accuracy_interval(hits, groups)
-        values = [float(np.mean([split.mean() for split in of_seed])) for of_seed in hits]
+        interval = accuracy_interval(hits, groups, videos)
+        values = [_accuracy(of_seed) for of_seed in hits]
+        if len(values) > 1:
+            known = seed_interval(np.array(values))
+            over_seeds[column] = Interval(known.value, max(0.0, known.low), min(1.0, known.high))
         cells[column] = ShareCell(
             interval=interval,
             verdict=against_chance(interval, by_chance),
             seed_range=(min(values), max(values)) if len(values) > 1 else None,
         )
     return ProbeRow(
-        label=_label(order),
+        label=like.label(order),
         looks_at=LOOKED_AT[looks_at],
         how=HOW[way],
         is_control=order.is_control,
         num_seeds=len(order.seeds),
         cells=cells,
+        over_seeds=over_seeds,
     )
-
-
-def _label(order: Order[ProbeResults]) -> str:
-    return "features alone" if order.model == WITHOUT_MODEL else order.label
 
 
 def _hits(parts: Sequence[Part], top: int) -> list[Float[np.ndarray, " videos"]]:
     """Of each split."""
     return [(np.array(part.ranks) < top).astype(np.float64) for part in parts]
+
+
+def _accuracy(hits: Sequence[Float[np.ndarray, " videos"]]) -> float:
+    return float(np.mean([of_split.mean() for of_split in hits]))
+
+
+def _top1_by_seed(
+    order: Order[ProbeResults], key: str, way: Way, looks_at: str
+) -> dict[int, float]:
+    return {
+        run.seed: _accuracy(_hits(run.benchmarks[key].of(way, looks_at), 1)) for run in order.seeds
+    }
 
 
 def _mean_hits(
@@ -208,27 +242,3 @@ def _mean_hits(
     """Share of the seeds that are right about each video."""
     of_seeds = [_hits(run.benchmarks[key].of(way, looks_at), 1) for run in order.seeds]
     return [np.mean(of_split, axis=0) for of_split in zip(*of_seeds, strict=True)]
-
-
-def _remarks(run: ProbeResults, key: str) -> list[str]:
-    """Each kind of what is missing once, however many runs and ways it concerns."""
-    if key not in run.benchmarks:
-        return []
-    benchmark = run.benchmarks[key]
-    remarks = []
-    for looks_at in INPUTS:
-        parts = [part for part in benchmark.parts if part.looks_at == looks_at]
-        missing = {video_id: why for part in parts for video_id, why in part.missing.items()}
-        if missing:
-            counts = sorted(Counter(missing.values()).items())
-            reasons = ", ".join(f"{count} x {reason}" for reason, count in counts)
-            remarks.append(
-                f"{benchmark.title}, {LOOKED_AT[looks_at]}: {len(missing)} tested videos have no "
-                f"features and count as wrong ({reasons})."
-            )
-        if left_out := max((part.num_left_out for part in parts), default=0):
-            remarks.append(
-                f"{benchmark.title}, {LOOKED_AT[looks_at]}: up to {left_out} training videos of a "
-                "split have no features and are left out."
-            )
-    return remarks

@@ -120,7 +120,8 @@ def pairs_text_table(title: str, rows: Sequence[DifferenceRow]) -> Table | None:
         text.caption = f"{told_apart_of(rows)}; the page has all"
     for row in shown:
         judged = f"{row.judged_by} {row.cells[row.judged_by].text}"
-        text.add_row(row.benchmark, row.first, row.second, judged, row.verdict)
+        cells = (row.benchmark, row.first, row.second, judged, row.verdict)
+        text.add_row(*map(Text, cells))
     return text
 
 

@@ -171,13 +171,14 @@ def _labels(
     clips_at_once = CLIPS_AT_ONCE[config.inputs]
     extraction = Extraction(
         source=source,
-        kept=KeptFeatures(kept),
+        kept=KeptFeatures(kept, {}),
         device=device,
         precision=config.precision,
         clips_at_once=clips_at_once,
         workers=_workers(source, clips_at_once),
         group=None,
         unread=UnreadVideos(),
+        most_unread_percent=0.0,
     )
     with watch.during(EXTRACTION):
         whole = extraction(model, go_on=lambda done, total: True)
