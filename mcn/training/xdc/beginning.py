@@ -1,4 +1,6 @@
-"""What a model of XDC is given before the first clustering: weights, and statistics of the set."""
+"""What a model of XDC is given before the first clustering: weights, and statistics of the set;
+and whether the set is large enough.
+"""
 
 from pathlib import Path
 
@@ -18,6 +20,24 @@ MOST_CHUNKS = 32
 """Whose features standardise."""
 MOST_CLIPS = 256
 """To which the batch norms of networks are fitted."""
+
+
+def check_sizes(config: XdcConfig, *, num_clips: int) -> None:
+    """Returns if every rank has a clip in each batch, and there are as many clips as clusters.
+
+    Raises:
+        ValueError: There are not.
+    """
+    if config.batch_size < world_size():
+        raise ValueError(
+            f"--batch-size {config.batch_size} leaves some of {world_size()} processes "
+            "without a clip: give a larger one, or fewer GPUs"
+        )
+    if config.clusters > num_clips:
+        raise ValueError(
+            f"--clusters {config.clusters}: there are {num_clips} clips; give fewer "
+            "clusters, or more clips by a larger --clips-per-video or a smaller --clip-seconds"
+        )
 
 
 def begin_with(

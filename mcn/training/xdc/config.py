@@ -104,13 +104,13 @@ class XdcConfig:
                 raise ValueError(f"{name} is {getattr(self, name)} and must be positive")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed} and must not be negative")
-        for inputs, names in ONLY_OF.items():
-            for name in names if inputs != self.inputs else ():
-                if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                    raise ValueError(
-                        f"--{name.replace('_', '-')} {getattr(self, name)} is of --inputs "
-                        f"{inputs} and decides nothing with {self.inputs}: leave it out"
-                    )
+        others: Inputs = "clips" if self.pictures is None else "features"
+        for name in ONLY_OF[others]:
+            if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} {getattr(self, name)} is of --inputs "
+                    f"{others} and decides nothing with {self.inputs}: leave it out"
+                )
 
     @property
     def pictures(self) -> PictureForm | None:

@@ -13,13 +13,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mcn.modality import Modality
 from mcn.models.xdc import TRAINED
 from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mcn.training.distributed import rank
+from mcn.training.distributed import gather_lines, rank
 from mcn.training.kept_out import KeptOut
 
 SECONDS_BETWEEN_FILES = 60.0
@@ -99,7 +100,12 @@ class KeptFeatures:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def digest_of(model: nn.Module) -> str:
+def identity_of(model: nn.Module, device: torch.device, **state: int) -> Identity:
+    """This state and the model, as it is on rank 0, which saves it; every rank has to ask."""
+    return {**state, "model": gather_lines([_digest_of(model)], device)[0]}
+
+
+def _digest_of(model: nn.Module) -> str:
     """SHA-256 of a model's tensors and their names, in hexadecimal digits."""
     digest = sha256()
     for name, value in model.state_dict().items():

@@ -17,7 +17,6 @@ from mcn.training.distributed import (
     any_rank,
     cpus_of_rank,
     device_type,
-    gather_lines,
     patient_group,
     process_group,
     rank,
@@ -29,12 +28,12 @@ from mcn.training.run_folder import MetricsLog, RunFolder
 from mcn.training.stepper import Stepper
 from mcn.training.unread import UnreadVideos
 from mcn.training.waiting import WaitingForData
-from mcn.training.xdc.beginning import begin_with
+from mcn.training.xdc.beginning import begin_with, check_sizes
 from mcn.training.xdc.clustering import category_numbers, seed_of
 from mcn.training.xdc.config import XdcConfig
 from mcn.training.xdc.draws import DrawnBatches, Draws
 from mcn.training.xdc.extraction import CLIPS_AT_ONCE, Extraction
-from mcn.training.xdc.kept_features import Identity, KeptFeatures, digest_of
+from mcn.training.xdc.kept_features import KeptFeatures, identity_of
 from mcn.training.xdc.learner import XdcLearner
 from mcn.training.xdc.numbered import NumberedClips
 from mcn.training.xdc.rounds import PseudoLabels, check_restored, new_pseudo_labels
@@ -73,16 +72,7 @@ def train_xdc(
     if run.final.exists():
         return
     with process_group(device_type(runtime.device)) as device, stop_on_signal() as stop:
-        if config.batch_size < world_size():
-            raise ValueError(
-                f"--batch-size {config.batch_size} leaves some of {world_size()} processes "
-                "without a clip: give a larger one, or fewer GPUs"
-            )
-        if config.clusters > len(source.places):
-            raise ValueError(
-                f"--clusters {config.clusters}: there are {len(source.places)} clips; give fewer "
-                "clusters, or more clips by a larger --clips-per-video or a smaller --clip-seconds"
-            )
+        check_sizes(config, num_clips=len(source.places))
         if rank() == 0:
             run.claim(config, data)
         loop = _Loop(config, runtime, source, run, device, stop, categories)
@@ -164,7 +154,9 @@ class _Loop:
             return True
         if self.found is None:
             self._save()  # random weights, of which the first features are
-        kept = KeptFeatures(self.run.features_of_round(round_number), self._identity(round_number))
+        state = {"step": self.step, "round": round_number, "clips_at_once": self.clips_at_once}
+        identity = identity_of(self.model, self.device, **state)
+        kept = KeptFeatures(self.run.features_of_round(round_number), identity)
         found = new_pseudo_labels(
             self.config,
             self.model,
@@ -184,16 +176,6 @@ class _Loop:
             self.stepper.optimizer.state.pop(parameter, None)
         self._save()
         return True
-
-    def _identity(self, round_number: int) -> Identity:
-        """Of the features of a round; the state is that of rank 0, which saves it."""
-        digests = gather_lines([digest_of(self.model)], self.device)
-        return {
-            "step": self.step,
-            "round": round_number,
-            "clips_at_once": self.clips_at_once,
-            "model": digests[0],
-        }
 
     def _goes_on(self, note: str, progress: Progress) -> bool:
         progress.note = note
