@@ -9,7 +9,6 @@ from torch import Tensor
 from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import Stores, fingerprints_of
 from mcn.data.training_batches import Sampling, TrainingBatches
-from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
 from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mcn.training.checkpoint_clock import CheckpointClock
@@ -18,7 +17,8 @@ from mcn.training.distributed import any_rank, device_type, process_group, rank,
 from mcn.training.guard import Guard
 from mcn.training.loader import default_workers, read_ahead
 from mcn.training.model import load_davenet, new_model
-from mcn.training.run_folder import MetricsLog, RunFolder
+from mcn.training.recording import recording
+from mcn.training.run_folder import RunFolder
 from mcn.training.stage import StageTrainer
 from mcn.training.statistics import set_input_statistics
 from mcn.training.waiting import WaitingForData
@@ -116,14 +116,9 @@ class _Loop:
             skipped_in_a_row=0 if saved is None else saved.meta["skipped_in_a_row"],
         )
         with (
-            MetricsLog(self.run, first_step=self.step, is_writer=rank() == 0) as log,
-            Progress(
-                f"train {self.run.path.name}",
-                total=self.num_steps,
-                unit="steps",
-                is_shown=rank() == 0,
-                file=progress_file if rank() == 0 else None,
-            ) as progress,
+            recording(
+                self.run, step=self.step, num_steps=self.num_steps, progress_file=progress_file
+            ) as (log, progress),
             read_ahead(
                 self.batches,
                 range(self.step, self.num_steps),
@@ -131,7 +126,6 @@ class _Loop:
                 device=self.device,
             ) as batches,
         ):
-            progress.skip(self.step)
             waiting = WaitingForData(progress)
             stage_end = 0
             for index, objective in enumerate(self.config.stage.value):

@@ -24,6 +24,7 @@ from mcn.training.distributed import (
 )
 from mcn.training.guard import Guard
 from mcn.training.loader import read_ahead, workers_for
+from mcn.training.recording import recording
 from mcn.training.run_folder import MetricsLog, RunFolder
 from mcn.training.stepper import Stepper
 from mcn.training.unread import UnreadVideos
@@ -127,17 +128,9 @@ class _Loop:
             num_steps=self.num_steps,
             skipped_in_a_row=0 if saved is None else saved.meta["skipped_in_a_row"],
         )
-        with (
-            MetricsLog(self.run, first_step=self.step, is_writer=rank() == 0) as log,
-            Progress(
-                f"train {self.run.path.name}",
-                total=self.num_steps,
-                unit="steps",
-                is_shown=rank() == 0,
-                file=progress_file if rank() == 0 else None,
-            ) as progress,
-        ):
-            progress.skip(self.step)
+        with recording(
+            self.run, step=self.step, num_steps=self.num_steps, progress_file=progress_file
+        ) as (log, progress):
             while self.step < self.num_steps:
                 round_number = self.step // self.steps_per_round
                 if not self._has_labels(round_number, progress):
