@@ -121,9 +121,13 @@ TERMS: dict[str, tuple[Term, ...]] = {
 }
 
 
+FROM_CLIPS = "-clips"
+"""Ends the name of a model that is trained on raw clips; what it learns from is the same."""
+
+
 def learns_of_text(model: str) -> bool:
-    """Whether sentences are compared with anything in what it learns."""
-    return any("text" in (term.left, term.right) for term in TERMS[model])
+    """Whether sentences are compared with anything in what a model of this name learns."""
+    return any("text" in (term.left, term.right) for term in TERMS[model.removesuffix(FROM_CLIPS)])
 
 
 def terms_of(model: str, objective: Objective) -> tuple[Term, ...]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from jobs import evaluate
-from jobs.probe_runs import PROBES, probe_runs, written_probes
+from jobs.probe_runs import PROBES, probe_features, probe_runs, written_probes
 from mcn.data.media_reader import MediaReader
 from mcn.data.stored_clips import clips_with_both
 from mcn.data.stores import WITHOUT_WORDS, fingerprints_of, open_stores
@@ -257,20 +257,22 @@ def test_what_cannot_be_probed_says_why(root: Path, tmp_path: Path) -> None:
 
 
 def test_an_unprepared_benchmark_is_left_out_and_the_others_are_probed(
-    root: Path, of_mcn: Path, tmp_path: Path
+    root: Path, of_mcn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = of_mcn.read_bytes()
     folder = root / "benchmarks" / "esc50"
     change(of_mcn, "ucf101", parts=read_probes(of_mcn).benchmarks["ucf101"].parts[1:])
     aside = (folder / "store").rename(tmp_path / "store")
-    output = run_mcn(root)
-    assert "ESC-50 has no features" in output
+    run_mcn(root)
     written = read_probes(of_mcn).benchmarks
     assert len(written["ucf101"].parts) == 9
     assert len(written["esc50"].parts) == 15
     of_mcn.unlink()
     assert f"{MCN.name} cannot be probed" in run_mcn(root)
     assert set(read_probes(of_mcn).benchmarks) == {"ucf101"}
+    alone = probe_features(Root(root), FEATURES, [RunFolder(root / "runs" / MCN.name)], QUICK)
+    assert [set(results.benchmarks) for results in alone] == [{"ucf101"}]
+    assert "ESC-50 has no features" in capsys.readouterr().out
     aside.rename(folder / "store")
     of_mcn.write_bytes(whole)
 

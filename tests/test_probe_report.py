@@ -111,7 +111,7 @@ def test_several_seeds_have_students_interval_over_them(tmp_path: Path) -> None:
     over_features = cells["AVT", "features alone"][OVER_SEEDS].interval
     assert over_features.value == pytest.approx(0.5)
     assert not probe_tables(runs[-1:])[0].rows[0].over_seeds
-    pages = write_report(dataclasses.replace(content(), probes=probe_report(runs)), tmp_path)
+    *pages, _ = write_report(dataclasses.replace(content(), probes=probe_report(runs)), tmp_path)
     low, high = (f"{100 * end:.1f}" for end in (known.low, known.high))
     for page in pages:
         text = page.read_text()

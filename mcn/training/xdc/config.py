@@ -7,7 +7,7 @@ from mcn.clustering.engines import EngineName
 from mcn.data.picture_form import PictureForm
 from mcn.models.raw_encoders import ROW_DIM
 from mcn.models.xdc import Inputs
-from mcn.objectives import TERMS, Term
+from mcn.objectives import FROM_CLIPS, TERMS, Term
 from mcn.training.stepper import Precision
 
 Method = Literal["sdc", "mdc", "cdc", "xdc"]
@@ -171,7 +171,7 @@ PRESETS: dict[str, dict[str, Any]] = {"default": {}, "demo": DEMO}
 
 def model_name_of(model: str, method: str, inputs: str) -> str:
     """`xdc-sdc`, or `xdc-sdc-clips`: what is trained on raw clips stands apart."""
-    return f"{model}-{method}" if inputs == "features" else f"{model}-{method}-{inputs}"
+    return f"{model}-{method}" + ("" if inputs == "features" else FROM_CLIPS)
 
 
 def defaults_of(preset: str, inputs: str) -> dict[str, Any]:
