@@ -11,7 +11,6 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from extractors.publish import publish_first
+from mcn.sha256 import file_sha256
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 KEYS_IN_ERRORS = 5
@@ -119,12 +119,6 @@ def fit_batch_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
         for batch in batches:
             network(batch)
     network.eval()
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _draw(

@@ -14,7 +14,6 @@ import tyro
 from tyro.conf import OmitArgPrefixes
 
 from extractors.raw_corpus import keep_corpus
-from extractors.weights import file_sha256
 from jobs.command import run_command
 from jobs.shards import step_of
 from mcn.data.clip_source import ClipSource
@@ -33,6 +32,7 @@ from mcn.data.stores import (
     videos_without_motion,
 )
 from mcn.root import Root
+from mcn.sha256 import file_sha256
 from mcn.store.snapshot import Snapshot
 from mcn.training.config import MODELS, PRESETS, Runtime, TrainConfig
 from mcn.training.guard import nonfinite_summary

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from jobs.known_results import results_that_agree
-from mcn.evaluation.evaluate import file_sha256
 from mcn.evaluation.results import RunResults
 from mcn.report.measure import build_table
+from mcn.sha256 import file_sha256
 from mcn.training.run_folder import RunFolder
 from tests.reports import benchmark, results
 

@@ -1,6 +1,5 @@
 """What one run achieves on all benchmarks, ready to be written down."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from mcn.evaluation.zero_shot import (
     read_benchmark,
 )
 from mcn.modality import Space
+from mcn.sha256 import file_sha256
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
 from mcn.training.xdc.config import model_name_of
@@ -178,12 +178,6 @@ def _model_name(config: Mapping[str, Any]) -> str:
     if model == "xdc":
         return model_name_of(model, config["method"], config.get("inputs", "features"))
     return f"{model}-{config['space']}" if model == "mmv" else model
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def retrieve(

@@ -1,6 +1,5 @@
 """Trains the stages of a run one after the other, from wherever it was left."""
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor
 from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import Stores, fingerprints_of
 from mcn.data.training_batches import Sampling, TrainingBatches
+from mcn.sha256 import file_sha256
 from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
 from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mcn.training.checkpoint_clock import CheckpointClock
@@ -65,8 +65,7 @@ def _sha256(weights: Path) -> str:
     """What a run started from is part of what it is, as its features are."""
     if not weights.is_file():
         raise FileNotFoundError(f"--audio-weights {weights}: there is no such file")
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(weights)
 
 
 class _Loop:
