@@ -1,4 +1,7 @@
 import os
+import signal
+import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -8,12 +11,14 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mcn.losses import mms_loss
+from mcn.stop import raise_on_signal
 from mcn.training.distributed import (
-    any_rank,
+    agree_to_stop,
     gather,
     gather_lines,
     num_local_ranks,
     process_group,
+    stoppable_group,
     sum_over_ranks,
 )
 from slurm.local import run_ranks
@@ -44,7 +49,6 @@ def run_rank(results: Path) -> None:
         grad = gradient(DistributedDataParallel(linear()), *SHARES[rank])
         mask = gather(torch.tensor([rank == 0] * (rank + 1)))
         empty = gather(torch.ones(rank, 2))
-        answers = [any_rank(rank == 1, device), any_rank(False, device)]
         total = sum_over_ranks(torch.tensor([1.0, rank]))
         lines = gather_lines(["\u2028a"] * rank + [f"from {rank}"], device)
         nothing = gather_lines([], device)
@@ -53,7 +57,6 @@ def run_rank(results: Path) -> None:
             "grad": grad,
             "mask": mask,
             "empty": empty,
-            "answers": answers,
             "total": total,
             "lines": lines + nothing,
             "local": num_local_ranks(),
@@ -71,7 +74,6 @@ def test_two_ranks_compute_the_gradient_of_one(tmp_path: Path) -> None:
         torch.testing.assert_close(result["grad"], alone)
         assert result["mask"].tolist() == [True, False, False]
         assert result["empty"].tolist() == [[1.0, 1.0]]
-        assert result["answers"] == [True, False]
         assert result["total"].tolist() == [2.0, 1.0]
         assert result["local"] == 2
         assert result["lines"] == ["from 0", "\u2028a", "from 1"]
@@ -95,3 +97,39 @@ def fail_on_rank_one() -> None:
 def test_when_one_rank_fails_the_others_are_ended() -> None:
     with pytest.raises(ChildProcessError, match="rank 1 ended with status 7"):
         run_ranks(fail_on_rank_one, num_ranks=2)
+
+
+def ask_to_stop() -> None:
+    os.kill(os.getpid(), signal.SIGUSR2)
+
+
+def be_asked_late(results: Path) -> None:
+    rank = int(os.environ["RANK"])
+    raise_on_signal()
+    with stoppable_group("cpu") as (device, stop):
+        nobody = agree_to_stop(stop, device)
+        if rank == 0:
+            ask_to_stop()
+        agreed = agree_to_stop(stop, device)
+    ask_to_stop()
+    (results / str(rank)).write_text(f"{nobody} {agreed}")
+
+
+@pytest.mark.slow
+def test_a_rank_that_the_others_told_is_not_ended_by_its_own_signal(tmp_path: Path) -> None:
+    run_ranks(partial(be_asked_late, tmp_path), num_ranks=2)
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["False True"] * 2
+
+
+def be_asked_while_the_other_saves() -> None:
+    raise_on_signal()
+    with stoppable_group("cpu"):
+        if os.environ["RANK"] == "0":
+            time.sleep(1.5)
+        else:
+            threading.Timer(0.5, ask_to_stop).start()
+
+
+@pytest.mark.slow
+def test_a_rank_that_waits_for_the_last_to_leave_is_not_ended_by_a_signal() -> None:
+    run_ranks(be_asked_while_the_other_saves, num_ranks=2)

@@ -15,6 +15,8 @@ import torch.distributed as dist
 from jaxtyping import Num, Shaped
 from torch import Tensor
 
+from mcn.stop import StopRequest, stop_on_signal
+
 
 def rank() -> int:
     """Number of this process, 0 where it is alone."""
@@ -69,13 +71,29 @@ def process_group(device_type: Literal["cuda", "cpu"] = "cpu") -> Iterator[torch
         dist.destroy_process_group()
 
 
-def any_rank(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set on any rank; every rank has to ask."""
+@contextmanager
+def stoppable_group(
+    device_type: Literal["cuda", "cpu"],
+) -> Iterator[tuple[torch.device, StopRequest]]:
+    """Join the other processes; until the last of them has left, signals only ask to stop."""
+    with stop_on_signal() as stop, process_group(device_type) as device:
+        yield device, stop
+
+
+def agree_to_stop(stop: StopRequest, device: torch.device) -> bool:
+    """Whether a signal asked any rank to stop; every rank has to ask.
+
+    If so, all of them count as asked: the signal reaches the nodes one after the other, and a rank
+    that is on its way out already must not be ended by its own.
+    """
     if not dist.is_initialized():
-        return flag
-    answer = torch.tensor(int(flag), device=device)
-    dist.all_reduce(answer, op=dist.ReduceOp.MAX)
-    return bool(answer.item())
+        return stop.is_set
+    asked = torch.tensor(int(stop.is_set), device=device)
+    dist.all_reduce(asked, op=dist.ReduceOp.MAX)
+    agreed = bool(asked.item())
+    if agreed:
+        stop.is_set = True
+    return agreed
 
 
 PATIENCE = timedelta(days=7)

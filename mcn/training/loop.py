@@ -9,11 +9,11 @@ from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import Stores, fingerprints_of
 from mcn.data.training_batches import Sampling, TrainingBatches
 from mcn.sha256 import file_sha256
-from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
+from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mcn.training.checkpoint_clock import CheckpointClock
 from mcn.training.config import Runtime, TrainConfig
-from mcn.training.distributed import any_rank, device_type, process_group, rank, world_size
+from mcn.training.distributed import agree_to_stop, device_type, rank, stoppable_group, world_size
 from mcn.training.guard import Guard
 from mcn.training.loader import default_workers, read_ahead
 from mcn.training.model import load_davenet, new_model
@@ -48,7 +48,7 @@ def train(
     run.check(config, fingerprints)
     if run.final.exists():
         return
-    with process_group(device_type(runtime.device)) as device, stop_on_signal() as stop:
+    with stoppable_group(device_type(runtime.device)) as (device, stop):
         if rank() == 0:
             run.claim(config, fingerprints)
         reader = ClipReader(stores, config.form)
@@ -144,7 +144,7 @@ class _Loop:
                     log.write_waiting(self.step, waiting.share)
                     self.step += 1
                     progress.advance()
-                    is_stopping = any_rank(self.stop.is_set, self.device)
+                    is_stopping = agree_to_stop(self.stop, self.device)
                     if is_stopping or self.step == stage_end or self.clock.is_due(self.step):
                         self._save(index, trainer, guard)
                     if is_stopping and self.step < self.num_steps:

@@ -9,17 +9,17 @@ from torch import Tensor
 from mcn.data.clip_source import ClipSource
 from mcn.models.xdc import Xdc, XdcDims
 from mcn.progress import Progress
-from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
+from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mcn.training.checkpoint_clock import CheckpointClock
 from mcn.training.config import Runtime
 from mcn.training.distributed import (
-    any_rank,
+    agree_to_stop,
     cpus_of_rank,
     device_type,
     patient_group,
-    process_group,
     rank,
+    stoppable_group,
     world_size,
 )
 from mcn.training.guard import Guard
@@ -72,7 +72,7 @@ def train_xdc(
     run.check(config, data)
     if run.final.exists():
         return
-    with process_group(device_type(runtime.device)) as device, stop_on_signal() as stop:
+    with stoppable_group(device_type(runtime.device)) as (device, stop):
         check_sizes(config, num_clips=len(source.places))
         if rank() == 0:
             run.claim(config, data)
@@ -173,7 +173,7 @@ class _Loop:
     def _goes_on(self, note: str, progress: Progress) -> bool:
         progress.note = note
         progress.advance(0)
-        return not any_rank(self.stop.is_set, self.device)
+        return not agree_to_stop(self.stop, self.device)
 
     def _train_round(self, round_number: int, log: MetricsLog, progress: Progress) -> bool:
         """From where it stands to the end of the round, unless asked to stop before."""
@@ -212,7 +212,7 @@ class _Loop:
                 log.write_waiting(step, waiting.share)
                 self.step += 1
                 progress.advance()
-                is_stopping = any_rank(self.stop.is_set, self.device)
+                is_stopping = agree_to_stop(self.stop, self.device)
                 if is_stopping or self.step == steps.stop or self.clock.is_due(self.step):
                     self._save()
                 if is_stopping and self.step < self.num_steps:
