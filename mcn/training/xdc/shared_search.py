@@ -35,7 +35,7 @@ class Order(IntEnum):
     """The rows held with centroids: how many."""
     END = 2
     FAIL = 3
-    """With a ValueError: how many bytes it has."""
+    """As rank 0 did: 1 for by a ValueError, and how many bytes tell of it."""
 
 
 @contextmanager
@@ -50,6 +50,7 @@ def shared_search(
 
     Raises:
         ValueError: Rank 0 raised one in the block; on every rank.
+        RuntimeError: Rank 0 raised something else in the block, or is gone; elsewhere.
 
     Args:
         engine: Of this rank.
@@ -64,10 +65,12 @@ def shared_search(
     else:
         try:
             yield _Leader(engine, group)
-        except ValueError as error:
-            message = torch.tensor(list(str(error).encode()), dtype=torch.uint8)
-            _order(group, Order.FAIL, len(message))
-            tell_from_first(message, group)
+        except Exception as error:
+            is_input = isinstance(error, ValueError)
+            message = str(error) if is_input else f"rank 0 failed: {error!r}"
+            told = torch.tensor(list(message.encode()), dtype=torch.uint8)
+            _order(group, Order.FAIL, int(is_input), len(told))
+            tell_from_first(told, group)
             raise
         _order(group, Order.END)
 
@@ -117,9 +120,11 @@ def _serve(engine: Engine, device: torch.device, group: dist.ProcessGroup) -> No
             dist.broadcast(centroids, 0)
             gather(find(centroids))
         elif order == Order.FAIL:
-            message = torch.empty(numbers[0], dtype=torch.uint8)
-            tell_from_first(message, group)
-            raise ValueError(bytes(message.tolist()).decode())
+            is_input, num_bytes, _ = numbers
+            told = torch.empty(num_bytes, dtype=torch.uint8)
+            tell_from_first(told, group)
+            message = bytes(told.tolist()).decode()
+            raise ValueError(message) if is_input else RuntimeError(message)
         else:
             return
 
