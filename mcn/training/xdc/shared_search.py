@@ -4,7 +4,7 @@ Of k-means it is nearly all the work. Everything else of it is done by rank 0, a
 it sends each rank a share of the rows, then centroids again and again, and gets labels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from itertools import pairwise
@@ -87,7 +87,7 @@ class _Leader:
         _order(self.group, Order.HOLD, *rows.shape, int(spherical))
         own, *others = (rows[share] for share in shares(len(rows)))
         for receiver, share in enumerate(others, start=1):
-            for part in share.split(ROWS_SENT_AT_ONCE):
+            for part in _parts(share):
                 dist.send(part.contiguous(), receiver)
         find = self.engine(own, spherical=spherical)
         self.num_held += 1
@@ -104,18 +104,20 @@ class _Leader:
 
 def _serve(engine: Engine, device: torch.device, group: dist.ProcessGroup) -> None:
     """Do what rank 0 orders, until it ends or fails."""
-    rows = torch.empty(0, 0, device=device)
+    rows: Tensor | None = None
+    find: Nearest | None = None
     while True:
         order, *numbers = _ordered(group)
         if order == Order.HOLD:
             num_rows, dim, spherical = numbers
             own = shares(num_rows)[rank()]
-            del rows  # before there is room for others
+            rows = find = None  # before there is room for others
             rows = torch.empty(own.stop - own.start, dim, device=device)
-            for part in rows.split(ROWS_SENT_AT_ONCE):
+            for part in _parts(rows):
                 dist.recv(part, 0)
             find = engine(rows, spherical=bool(spherical))
         elif order == Order.COMPARE:
+            assert rows is not None and find is not None, "centroids came before rows"
             centroids = rows.new_empty(numbers[0], rows.shape[1])
             dist.broadcast(centroids, 0)
             gather(find(centroids))
@@ -134,6 +136,11 @@ def shares(num_rows: int) -> list[slice]:
     num_parts, num_ranks = -(-num_rows // ROWS_AT_ONCE), world_size()
     cuts = [ROWS_AT_ONCE * (num_parts * number // num_ranks) for number in range(num_ranks)]
     return [slice(*cut) for cut in pairwise([*cuts, num_rows])]
+
+
+def _parts(share: Tensor) -> Sequence[Tensor]:
+    """What is sent of a share, one after the other; nothing of an empty one."""
+    return share.split(ROWS_SENT_AT_ONCE) if len(share) else ()
 
 
 def _order(group: dist.ProcessGroup, order: Order, *numbers: int) -> None:
