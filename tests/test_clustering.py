@@ -123,7 +123,13 @@ def test_what_is_told_of_a_fit_is_what_a_loop_finds(engine: EngineName, spherica
     rows = torch.rand(60, 6)
     initial = torch.cat((rows[:4], -torch.ones(1, 6), -2 * torch.ones(1, 6)))
     found = cluster(
-        rows, clusters=6, initial=initial, seed=0, spherical=spherical, iterations=3, engine=engine
+        rows,
+        clusters=6,
+        initial=initial,
+        seed=0,
+        spherical=spherical,
+        iterations=3,
+        engine=ENGINES[engine],
     )
     compared = F.normalize(rows, dim=1) if spherical else rows
     started = F.normalize(initial, dim=1) if spherical else initial
@@ -197,7 +203,7 @@ def fit_with_threads(num_threads: int, engine: EngineName) -> Clustering:
     torch.set_num_threads(num_threads)  # OpenMP's, and so faiss's
     try:
         rows = torch.randn(1500, LEAST_DIMS, generator=torch.Generator().manual_seed(0))
-        return cluster(rows, clusters=40, initial=rows[:40], seed=0, engine=engine)
+        return cluster(rows, clusters=40, initial=rows[:40], seed=0, engine=ENGINES[engine])
     finally:
         torch.set_num_threads(before)
 
@@ -232,7 +238,12 @@ def test_samples_before_the_first_iteration_over_all_rows_save_most_of_the_other
 
     def inertia(initial: Tensor | None, iterations: int) -> float:
         found = cluster(
-            rows, clusters=20, initial=initial, seed=0, iterations=iterations, engine="torch"
+            rows,
+            clusters=20,
+            initial=initial,
+            seed=0,
+            iterations=iterations,
+            engine=ENGINES["torch"],
         )
         return found.inertia
 
@@ -247,7 +258,7 @@ def test_wide_rows_begin_where_many_iterations_over_all_of_them_end(
 ) -> None:
     hidden = torch.randn(2000, 16) @ torch.randn(16, 600) / 4
     rows = F.normalize(F.relu(hidden + 0.3 * torch.randn(2000, 600)), dim=1)
-    fit = partial(cluster, rows, clusters=20, seed=0, spherical=spherical, engine=engine)
+    fit = partial(cluster, rows, clusters=20, seed=0, spherical=spherical, engine=ENGINES[engine])
     settled = fit(initial=rows[:20], iterations=20).inertia
     assert fit(initial=None, iterations=0).inertia < 1.01 * settled
     assert fit(initial=None, iterations=5).inertia < 1.005 * settled
@@ -258,7 +269,9 @@ def test_more_clusters_than_reduced_dimensions_are_no_harder(spherical: bool) ->
     centers = torch.randn(2 * DIMS, 1000)
     rows = centers.repeat(8, 1) + 0.05 * torch.randn(16 * DIMS, 1000)
     drawn = rows[torch.randperm(len(rows))[: 2 * DIMS]]
-    fit = partial(cluster, rows, clusters=2 * DIMS, seed=0, spherical=spherical, engine="torch")
+    fit = partial(
+        cluster, rows, clusters=2 * DIMS, seed=0, spherical=spherical, engine=ENGINES["torch"]
+    )
     assert fit(initial=None).inertia < 0.5 * fit(initial=drawn).inertia
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mcn.clustering.engines import ENGINES, EngineName, Nearest
+from mcn.clustering.engines import ENGINES, Engine, EngineName, Nearest
 from mcn.clustering.seeding import spread_out
 from mcn.clustering.subspace import reduce_dims
 
@@ -80,7 +80,7 @@ def kmeans(
         seed=seed,
         spherical=spherical,
         iterations=iterations,
-        engine=engine,
+        engine=ENGINES[engine],
     )
     return found.centroids, found.assignments
 
@@ -94,9 +94,11 @@ def cluster(
     seed: int,
     spherical: bool = True,
     iterations: int = 20,
-    engine: EngineName,
+    engine: Engine,
 ) -> Clustering:
-    """As `kmeans`, with what tells how it went."""
+    """As `kmeans`, with what tells how it went. Asks `engine` anew for each set of rows, and no
+    longer for the one before.
+    """
     finite = finite_rows(features)
     rows = (features if finite.all() else features[finite]).float()
     if len(rows) < clusters:
@@ -111,7 +113,7 @@ def cluster(
             centroids = _begin(rows, clusters, seed, spherical, engine)
         else:
             centroids = F.normalize(initial.float(), dim=1) if spherical else initial.float()
-        nearest = ENGINES[engine](rows, spherical=spherical)
+        nearest = engine(rows, spherical=spherical)
         first = nearest(centroids)
         centroids, labels, num_reseeded = _iterate(
             rows, first, centroids, nearest, iterations=iterations, spherical=spherical
@@ -142,7 +144,7 @@ def _unit(rows: Tensor) -> Tensor:
     return rows if is_unit else rows / norms.clamp(min=1e-12)
 
 
-def _begin(rows: Tensor, clusters: int, seed: int, spherical: bool, engine: EngineName) -> Tensor:
+def _begin(rows: Tensor, clusters: int, seed: int, spherical: bool, engine: Engine) -> Tensor:
     """Centroids from rows far apart drawn by `seed`, moved by iterations over samples that grow.
 
     Those are by distance and in the subspace of most variance, where an iteration costs next to
@@ -156,7 +158,7 @@ def _begin(rows: Tensor, clusters: int, seed: int, spherical: bool, engine: Engi
         size = len(rows) // one_in
         if size >= LEAST_ROWS_PER_CLUSTER * clusters or one_in == 1:
             sample = reduced if one_in == 1 else reduced[drawn[:size]]
-            nearest = ENGINES[engine](sample, spherical=False)
+            nearest = engine(sample, spherical=False)
             centroids, labels, _ = _iterate(
                 sample,
                 nearest(centroids),

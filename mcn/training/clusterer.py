@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mcn.clustering import FeatureQueue
-from mcn.clustering.engines import EngineName
+from mcn.clustering.engines import ENGINES, EngineName
 from mcn.clustering.health import assignment_entropy, normalized_mutual_information
 from mcn.clustering.lloyd import cluster
 from mcn.objectives import Clusters
@@ -73,7 +73,7 @@ class Clusterer:
             clusters=self.clusters,
             initial=self.centroids,
             seed=self.seed,
-            engine=self.engine,
+            engine=ENGINES[self.engine],
         )
         self.health = {
             "clustering/empty": float(fitted.num_reseeded),
