@@ -16,8 +16,9 @@ from mcn.evaluation.zero_shot import embed_benchmark, load_model
 from mcn.losses import mms_loss
 from mcn.objectives import Stage
 from mcn.training.checkpoint import load_checkpoint
-from mcn.training.config import PUBLISHED, TrainConfig
+from mcn.training.config import TrainConfig
 from mcn.training.model import new_model
+from mcn.training.presets import PUBLISHED
 from mcn.training.run_folder import read_metrics
 from tests.configs import SMALL
 from tests.published_runs import SAMPLING, clusterer_of, first_step, short_run
