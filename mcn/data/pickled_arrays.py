@@ -11,7 +11,7 @@ import math
 import pickle
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,10 +67,6 @@ class _Array(NDArray[Any]):
         told: Any = (version, shape, checked, bool(is_fortran), raw)
         super().__setstate__(told)
 
-    @classmethod
-    def of(cls, values: NDArray[Any]) -> Self:
-        return values.view(cls)
-
 
 _NDARRAY = _Named(lambda *_: _refuse("it makes an array of no bytes"))
 
@@ -87,7 +83,7 @@ def _from_buffer(raw: Any, dtype: Any, shape: Any, order: Any, axes: Any = None)
     _check_bytes(shape, checked, raw)
     if axes is not None or order not in ("C", "F"):
         _refuse(f"it holds an array in order {order!r}, {axes!r}")
-    return _Array.of(np.frombuffer(bytearray(raw), checked).reshape(shape, order=order))
+    return np.frombuffer(bytearray(raw), checked).reshape(shape, order=order).view(_Array)
 
 
 def _scalar(dtype: Any, raw: Any) -> Any:
@@ -153,7 +149,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Arra
         raise pickle.UnpicklingError(f"it holds a tensor beyond its numbers: {error}") from error
     # NumPy has no numbers of eight bits of mantissa.
     wide = view.float() if str(view.dtype) == "torch.bfloat16" else view
-    return _Array.of(wide.numpy().copy())
+    return wide.numpy().copy().view(_Array)
 
 
 def _name_of(dtype: Any) -> str:

@@ -20,16 +20,17 @@ PAPER: dict[str, Any] = {"embedding_dim": 6144}
 # What the publication's code does, defects included: 50 times each reconstruction term is a weight
 # of 150 over thirds. For comparison, never for use. On stored features of DAVEnet without the last
 # three flags.
-# It still differs from the published code, mostly where that rests on chance or on what runs it:
+# It still differs from the published code in this:
 # - words of a grown window are read in time order, not in the order in which it grew, and looked up
 #   in small letters where they are unknown as written;
-# - rows of a clip are those that overlap it, and not one more where it ends within a second; a clip
-#   without rows lacks video, and is no row of zeros;
-# - every second clip of a video is queued, in time order, not 16 of 32 in random order; the queue
-#   is clustered from the first step, not once it is full; centroids survive the end of an epoch;
-# - k-means never leaves a cluster empty, and begins from a seeded draw;
-# - batch norms of DAVEnet see a rank's clips, padding or not, in single precision or bf16: no fp16;
-# - what is not finite is left out, and a stage is never trained in evaluation mode.
+# - the rows of a clip are those that overlap it, and not the next one too where it ends with a row;
+# - a clip without video, sound or known words is left out of their terms, and no clip of zeros;
+# - of 32 clips of a video every second one in time is queued, not 16 in random order; the queue is
+#   clustered from the first step, not once it is full; centroids survive the end of an epoch;
+# - k-means leaves no cluster empty, and begins from rows far apart;
+# - batch norms of DAVEnet are over the clips of all GPUs, not of each by itself;
+# - fp32 or bf16 in the place of fp16, steps that are not finite are left out or stop the run, and
+#   evaluation in between never leaves the model in evaluation mode.
 # Command: python jobs/train.py --preset published --stage AVT --gpus 4 --audio-encoder resdavenet
 #              --audio audio-logmel --video-3d NAME
 # Wall time: that of `paper`.  Result: not measured on the whole corpus.
