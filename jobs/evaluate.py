@@ -199,10 +199,12 @@ def _benchmarks(root: Root, features: Features) -> dict[str, BenchmarkData]:
         if not has_steps(folder) and not has_labels(folder):
             resized = resized_videos(Root(folder)).items()
             seconds = {video_id: outcome.seconds for video_id, outcome in resized}
+            clips = read_benchmark(folder)
             benchmarks[folder.name] = BenchmarkData(
                 TITLES.get(folder.name, folder.name),
                 open_stores(Root(folder).store, features),
-                sentences_of_videos(read_benchmark(folder), seconds),
+                sentences_of_videos(clips, seconds),
+                {clip.video_id: clip.cut_from for clip in clips if clip.cut_from},
             )
     return benchmarks
 

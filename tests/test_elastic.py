@@ -22,10 +22,11 @@ from mcn.data.training_batches import TrainingBatches
 from mcn.objectives import Stage
 from mcn.stop import StoppedEarlyError
 from mcn.training.checkpoint import load_checkpoint
-from mcn.training.config import PUBLISHED, Runtime, TrainConfig
+from mcn.training.config import Runtime, TrainConfig
 from mcn.training.distributed import process_group, rank, world_size
 from mcn.training.loop import train
 from mcn.training.model import new_model
+from mcn.training.presets import PUBLISHED
 from mcn.training.run_folder import RunFolder, read_metrics
 from mcn.training.stage import StageTrainer
 from slurm.local import run_ranks
