@@ -57,10 +57,10 @@ def kmeans(
 ) -> tuple[Float[Tensor, "clusters dim"], Int[Tensor, " rows"]]:
     """Centroids and assignments of Lloyd's algorithm; no cluster comes out empty.
 
-    In float64 for rows in float64, else in float32; faiss compares in float32 in any case, rows
-    and centroids of whatever size being brought into its range. A row that is not finite is assigned -1 and moves nothing. A cluster that runs empty starts
-    anew at the row that fits its own cluster worst. `initial` keeps its numbering. Decided by
-    `seed` alone, whatever the global random state.
+    In float64 for rows in float64, else in float32; in which faiss compares in any case. Rows of
+    any finite size do. A row that is not finite is assigned -1 and moves nothing. A cluster that
+    runs empty starts anew at the row that fits its own cluster worst. `initial` keeps its
+    numbering. Decided by `seed` alone, whatever the global random state.
 
     Args:
         features: Rows to cluster.

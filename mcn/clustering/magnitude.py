@@ -16,7 +16,7 @@ neither vanish nor overflow."""
 
 
 def unit(rows: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
-    """As `normalized`; rows that are of unit length, as embeddings are, come back without a copy."""
+    """As `normalized`, but without a copy where all are of unit length, as embeddings are."""
     norms = _norms(rows)
     is_unit = (norms - 1).abs().max() <= 1e-6
     return rows if is_unit else _divided(rows, norms)
@@ -43,7 +43,7 @@ def _divided(rows: Tensor, norms: Float[Tensor, "rows 1"]) -> Float[Tensor, "row
 def middling_scale(
     rows: Float[Tensor, "rows dim"], others: Float[Tensor, "others dim"] | None
 ) -> float:
-    """A factor that brings all numbers to a middling size: 1, or a power of two, exact both ways."""
+    """What brings all numbers to a middling size: 1 or a power of two, which changes no digit."""
     ends = [end for of in (rows, others) if of is not None for end in torch.aminmax(of)]
     largest = float(torch.stack(ends).abs().max())
     if largest == 0 or MIDDLING[0] <= largest <= MIDDLING[1]:
