@@ -11,15 +11,14 @@ sentence.
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mcn.data.rows import read_rows
 from mcn.data.video_id import check_video_id
 
 
-@dataclass(frozen=True)
-class BenchmarkClip:
+class BenchmarkClip(NamedTuple):
     """A stretch of a video, and the sentence that should find it."""
 
     video_id: str

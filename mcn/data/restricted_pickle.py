@@ -6,6 +6,7 @@ are refused too: an array of objects over a buffer is a pointer of the writer's 
 """
 
 import pickle
+import struct
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ STUMBLES = (
     OverflowError,
     TypeError,
     ValueError,
+    struct.error,
 )
 """Where the program in a damaged pickle may end."""
 
