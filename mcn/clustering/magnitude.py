@@ -32,7 +32,7 @@ def _norms(rows: Tensor) -> Float[Tensor, "rows 1"]:
 
 
 def _divided(rows: Tensor, norms: Float[Tensor, "rows 1"]) -> Float[Tensor, "rows dim"]:
-    divided = rows / norms.clamp(min=LEAST_NORM)
+    divided: Tensor = rows / norms.clamp(min=LEAST_NORM)
     lost = ((norms < LEAST_NORM) | norms.isinf()).flatten().nonzero().flatten()
     if len(lost):
         largest = rows[lost].abs().amax(dim=1, keepdim=True)
