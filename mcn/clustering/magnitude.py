@@ -28,7 +28,8 @@ def normalized(rows: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
 
 
 def _norms(rows: Tensor) -> Float[Tensor, "rows 1"]:
-    return torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return norms
 
 
 def _divided(rows: Tensor, norms: Float[Tensor, "rows 1"]) -> Float[Tensor, "rows dim"]:
