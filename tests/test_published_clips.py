@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from extractors.words import train_word2vec
 from jobs import evaluate
 from jobs.store_import_clips import ImportClips, import_clips
-from mcn.data.benchmark_folder import read_benchmark
+from mcn.data.benchmark_folder import films_of_clips, read_benchmark
 from mcn.data.benchmarks import BenchmarkClip, read_msrvtt, read_youcook2
 from mcn.data.clip_reader import ClipReader
 from mcn.data.published_clips import clip_ids, read_published_clips
@@ -153,7 +153,7 @@ def test_each_clip_is_stored_as_a_video_of_its_own(tmp_path: Path, words: Path) 
     ids = ["xHr8X2Wpmno.0", "xHr8X2Wpmno.1", "-tCQ4tCQdWE"]
     clips = read_benchmark(folder)
     assert [clip.video_id for clip in clips] == ids
-    assert [clip.cut_from for clip in clips] == ["xHr8X2Wpmno"] * 2 + ["-tCQ4tCQdWE"]
+    assert list(films_of_clips(folder).values()) == ["xHr8X2Wpmno"] * 2 + ["-tCQ4tCQdWE"]
     stores = open_stores(folder / "store", FEATURES)
     for clip_id, entry in zip(ids, entries, strict=True):
         np.testing.assert_array_equal(stores["video"].read(clip_id)[0], entry["2d"].astype("f2"))

@@ -78,7 +78,9 @@ def test_clips_that_overlap_are_not_held_against_each_other(reader: ClipReader) 
 def test_silence_and_padding_are_quiet() -> None:
     published_padding = 0.0
     assert log_mel(torch.randn(16_000), 16_000).max() == published_padding  # loudest of all
-    assert log_mel(torch.zeros(16_000), 16_000).unique().tolist() == [QUIETEST_DB]
+    silence = torch.zeros(16_000)
+    assert log_mel(silence, 16_000).unique().tolist() == [published_padding]
+    assert log_mel(silence, 16_000, silence="quiet").unique().tolist() == [QUIETEST_DB]
 
 
 def test_the_scale_of_embeddings_is_nothing_to_the_loss(reader: ClipReader) -> None:

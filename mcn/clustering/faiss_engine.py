@@ -17,17 +17,20 @@ def nearest_among(
 ) -> Callable[[Float[Tensor, "clusters dim"]], Int[Tensor, " rows"]]:
     """Finds each row's nearest centroid: by cosine, for rows of length one, or by distance.
 
+    In float32, the only precision that faiss has.
+
     Raises:
         ValueError: faiss is not installed.
     """
     faiss = import_faiss("k-means by faiss", "or take the engine torch")
+    rows = rows.float()
     metric = faiss.METRIC_INNER_PRODUCT if spherical else faiss.METRIC_L2
     if rows.device.type == "cuda" and faiss.get_num_gpus() > 0:
         return _on_gpu(faiss, rows, metric)
     held = rows.cpu().contiguous()
 
     def nearest(centroids: Tensor) -> Tensor:
-        compared = centroids.cpu().contiguous().numpy()
+        compared = centroids.float().cpu().contiguous().numpy()
         # How faiss multiplies depends on the number of rows, and with it the last bits.
         labels = [
             faiss.knn(part.numpy(), compared, 1, metric=metric)[1]
@@ -45,7 +48,7 @@ def _on_gpu(faiss: Any, rows: Tensor, metric: int) -> Callable[[Tensor], Tensor]
 
     def nearest(centroids: Tensor) -> Tensor:
         _, labels = faiss.knn_gpu(
-            resources, rows, centroids, 1, metric=metric, device=rows.device.index
+            resources, rows, centroids.float(), 1, metric=metric, device=rows.device.index
         )
         nearest_of_each: Tensor = labels.flatten()
         return nearest_of_each

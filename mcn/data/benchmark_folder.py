@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mcn.data.benchmarks import BenchmarkClip, read_clips, read_msrvtt, read_youcook2
+from mcn.data.benchmarks import BenchmarkClip, read_clips, read_films, read_msrvtt, read_youcook2
 from mcn.data.captions import Captions
 from mcn.data.step_folder import CROSSTASK_TASKS, MINING_YOUTUBE_CLASSES
 from mcn.root import Root
@@ -56,6 +56,12 @@ def read_benchmark(folder: Path) -> list[BenchmarkClip]:
         f"{folder} has no annotation: put one of "
         f"{', '.join((*ANNOTATIONS, CROSSTASK_TASKS, MINING_YOUTUBE_CLASSES))} there"
     )
+
+
+def films_of_clips(folder: Path) -> dict[str, str]:
+    """From which video each clip was cut, where clips are stored as videos of their own."""
+    published = folder / PUBLISHED_CLIPS
+    return read_films(published) if published.exists() else {}
 
 
 def sentences_of_videos(

@@ -13,8 +13,8 @@ sentence.
 import json
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mcn.data.published_clips import YOUTUBE_ID_LENGTH, read_published_clips
 from mcn.data.restricted_pickle import PICKLE_SUFFIXES
@@ -22,8 +22,7 @@ from mcn.data.rows import read_rows
 from mcn.data.video_id import check_video_id
 
 
-@dataclass(frozen=True)
-class BenchmarkClip:
+class BenchmarkClip(NamedTuple):
     """A stretch of a video, and the sentence that should find it."""
 
     video_id: str
@@ -31,8 +30,6 @@ class BenchmarkClip:
     end_seconds: float
     """Infinite where the clip lasts until the end of its video."""
     text: str
-    cut_from: str = ""
-    """The video that it comes from, where the clip is stored as a video of its own."""
 
 
 def read_youcook2(path: Path | str) -> list[BenchmarkClip]:
@@ -93,10 +90,14 @@ def read_clips(path: Path | str) -> list[BenchmarkClip]:
             check_video_id(row["clip_id"], where),
             *_times({"start": "0", "end": row["seconds"]}, where),
             row["text"],
-            cut_from=row["video_id"],
         )
         for where, row in read_rows(Path(path), CLIPS_COLUMNS)
     ]
+
+
+def read_films(path: Path | str) -> dict[str, str]:
+    """From which video each clip of `read_clips` was cut."""
+    return {row["clip_id"]: row["video_id"] for _, row in read_rows(Path(path), CLIPS_COLUMNS)}
 
 
 def _times(row: dict[str, str], where: str) -> tuple[float, float]:

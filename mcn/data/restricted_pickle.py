@@ -7,6 +7,7 @@ bool and None.
 """
 
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ STUMBLES = (
     OverflowError,
     TypeError,
     ValueError,
+    struct.error,
 )
 """Where the program in a damaged pickle may end."""
 
