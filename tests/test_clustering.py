@@ -281,7 +281,7 @@ def test_rows_of_any_size_are_clustered_alike(
             initial=scaled[:5] if initial else None,
             seed=0,
             spherical=spherical,
-            engine=engine,
+            engine=ENGINES[engine],
         )
         assert same_partition(found.assignments, labels), scale
         order = found.assignments[:5].argsort()
@@ -305,9 +305,10 @@ def test_rows_of_unlike_sizes_are_clustered_by_cosine() -> None:
 @EITHER_KIND
 def test_a_scale_by_a_power_of_two_changes_no_bit(spherical: bool) -> None:
     rows = torch.randn(300, 16)
-    plain = cluster(rows, clusters=7, initial=None, seed=0, spherical=spherical, engine="torch")
-    found = cluster(
-        rows * 2.0**60, clusters=7, initial=None, seed=0, spherical=spherical, engine="torch"
+    engine = ENGINES["torch"]
+    plain, found = (
+        cluster(some, clusters=7, initial=None, seed=0, spherical=spherical, engine=engine)
+        for some in (rows, rows * 2.0**60)
     )
     assert torch.equal(found.assignments, plain.assignments)
     expected = plain.centroids if spherical else plain.centroids * 2.0**60
