@@ -1,8 +1,8 @@
-"""What FFmpeg complains of and passes over: the only word of damage that it leaves out of a result.
+"""What FFmpeg complains of and passes over: the only word of damage that shows in no result.
 
-A demuxer that finds no sense in some bytes looks for the next that make sense, and a decoder patches
-a picture up; both write a line to FFmpeg's log and are content. The lines are counted here and shown
-nowhere. The count is that of the process: exact where one thread decodes, as in a sandbox.
+A demuxer that finds no sense in some bytes looks for the next that make sense, and a decoder
+patches a picture up; both write a line to FFmpeg's log and are content. The lines are counted here
+and shown nowhere. The count is the process's: exact where one thread decodes, as in a sandbox.
 """
 
 from collections.abc import Iterator

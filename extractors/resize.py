@@ -75,7 +75,7 @@ class ResizedVideo:
     completeness: float
     """Share of what the source promised that could be decoded, in time; at most 1."""
     num_errors: int
-    """Places where the source was damaged."""
+    """Places at which the source was damaged, as far as the decoders said so."""
 
 
 def resize_video(

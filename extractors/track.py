@@ -191,9 +191,10 @@ class Track:
     @property
     def _promised_end_seconds(self) -> float:
         container = self.stream.container
+        assert isinstance(container, InputContainer)
         if container.format.name in UNPROMISING or not container.duration:
             return 0.0
-        return container.duration / av.time_base
+        return float(container.duration / av.time_base)
 
     def _note_damage(self, seconds: float) -> None:
         self.num_errors += 1
