@@ -40,6 +40,9 @@ UNPROMISING = ("mpegts", "mpeg")
 PROMISING = "mov,mp4,m4a,3gp,3g2,mj2"
 """The container whose index has a frame for every packet, and says how long each stays."""
 
+SPARING = "mpeg4"
+"""The codec that has packets for "as before", of which no frame comes."""
+
 FEW_FRAMES = 3
 """What may come to nothing in such a container: a frame's second field, or what is shown before the
 first keyframe."""
@@ -102,6 +105,9 @@ class Track:
         self._recent_seconds: deque[float] = deque(maxlen=NEAR_PACKETS)
         self._num_wary = 0
         self._decoder.thread_count = 1
+        self._promises_frames = (
+            stream.container.format.name == PROMISING and self._decoder.name != SPARING
+        )
 
     @property
     def promised_seconds(self) -> float | None:
@@ -154,7 +160,7 @@ class Track:
         if is_behind_damage(packet) or packet.is_corrupt:
             self.num_errors += 1
             self._be_wary()
-        if self.stream.container.format.name == PROMISING and not packet.is_discard:
+        if self._promises_frames and not packet.is_discard:
             least = FEW_FRAMES * float((packet.duration or 0) * self._time_base)
             self._suspects.add(seconds, seconds, least_gap_seconds=least)
         return seconds

@@ -72,13 +72,18 @@ def share_of(path: Path) -> tuple[Share, int]:
         return least_share([track], container), track.num_errors
 
 
-@pytest.mark.parametrize("how", ["zero", "cut", "noise"])
-@pytest.mark.parametrize("suffix", CODECS)
+@pytest.mark.parametrize(
+    ("suffix", "how"),
+    [
+        (suffix, how)
+        for suffix in CODECS
+        for how in ("zero", "cut", "noise")
+        if (suffix, how) != (".mp4", "cut")  # whose index is then gone
+    ],
+)
 def test_a_third_of_the_bytes_is_missed_in_silent_films(
     tmp_path: Path, suffix: str, how: str
 ) -> None:
-    if (suffix, how) == (".mp4", "cut"):
-        pytest.skip("its index is not where it was")
     share, num_errors = share_of(damaged(written(tmp_path / f"film{suffix}", STEADY), how))
     assert share.completeness < 0.8
     assert num_errors > 0
