@@ -4,7 +4,7 @@ import dataclasses
 import json
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from extractors.media import MediaError
@@ -173,6 +173,8 @@ class ResizedVideos:
     """How much of each there is."""
     seconds: dict[str, float]
     """How long each is."""
+    num_errors: dict[str, int] = field(default_factory=dict)
+    """At how many places the raw file of each was damaged, where that was counted."""
 
     @classmethod
     def below(cls, root: Root) -> "ResizedVideos":
@@ -190,6 +192,7 @@ class ResizedVideos:
             read_rule(rule),
             completeness=columns.by_id("completeness"),
             seconds=columns.by_id("seconds"),
+            num_errors=columns.by_id("num_errors"),
         )
 
     def path(self, video_id: str) -> Path:
