@@ -35,7 +35,7 @@ class Resources:
     exclude: str | None = None
     """Nodes not to use, as node1,node[7-9]."""
     time_limit_minutes: int = 24 * 60
-    """Time limit of a task; a task that reaches it is submitted again by itself."""
+    """Time limit of a task; a task that reaches it is put back by itself, as long as it gets on."""
     warning_seconds: int = 120
     """How long before the time limit a task is told to save and to leave."""
     cpus_per_task: int = 4

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mcn.losses import mms_loss
-from mcn.stop import raise_on_signal
+from mcn.stop import StoppedEarlyError, raise_on_signal
 from mcn.training.distributed import (
     agree_to_stop,
     gather,
@@ -133,3 +133,22 @@ def be_asked_while_the_other_saves() -> None:
 @pytest.mark.slow
 def test_a_rank_that_waits_for_the_last_to_leave_is_not_ended_by_a_signal() -> None:
     run_ranks(be_asked_while_the_other_saves, num_ranks=2)
+
+
+def be_asked_before_all_are_there(results: Path) -> None:
+    rank = int(os.environ["RANK"])
+    if rank == 0:
+        threading.Timer(0.2, ask_to_stop).start()  # while it waits, deep inside torch
+    else:
+        time.sleep(1)
+    with pytest.raises(StoppedEarlyError, match="before it began"), stoppable_group("cpu"):
+        raise AssertionError("it has begun")
+    (results / str(rank)).touch()
+
+
+@pytest.mark.slow
+def test_ranks_that_wait_for_the_last_to_join_leave_together_once_it_is_there(
+    tmp_path: Path,
+) -> None:
+    run_ranks(partial(be_asked_before_all_are_there, tmp_path), num_ranks=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]

@@ -3,7 +3,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from slurm.environment import Place
 from slurm.network import (
@@ -113,7 +113,8 @@ def test_a_port_is_kept_for_the_job_until_its_processes_listen() -> None:
         assert second.getsockname()[1] != port  # another job of the same number
         with socket.socket() as foreign, pytest.raises(OSError, match="in use"):
             foreign.bind(("", port))
-        store = dist.TCPStore("127.0.0.1", port, 1, True, timeout=timedelta(seconds=30))
+        address = f"tcp://127.0.0.1:{port}"
+        store, _, _ = next(rendezvous(address, 0, 1, timeout=timedelta(seconds=30)))
         assert store.port == port
         with hold_port(ports) as third:
             assert third.getsockname()[1] not in (port, second.getsockname()[1])
