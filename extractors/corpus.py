@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from extractors.media import MediaError
+from extractors.publish import publish
 from extractors.resize import ResizeConfig
 from extractors.video_name import check_name
 from mcn.data.benchmark_folder import has_annotation, read_benchmark, sentences_of_videos
@@ -40,6 +41,14 @@ def listed_videos(root: Root) -> list[Video]:
     Their lengths are those of the resized videos, else what the manifest says, else what the site
     said at downloading.
     """
+    before, videos = _videos_before_and_now(root)
+    if videos != before or not root.manifest.exists():
+        write_manifest(root.manifest, videos)
+    return videos
+
+
+def _videos_before_and_now(root: Root) -> tuple[list[Video], list[Video]]:
+    """As the manifest has them, and as it should."""
     before = read_manifest(root.manifest) if root.manifest.exists() else []
     if root.howto100m_csv.exists():
         known = {v.video_id: (v.seconds, v.frames) for v in before}
@@ -53,10 +62,7 @@ def listed_videos(root: Root) -> list[Video]:
             for video in before
         ]
         videos = [*listed, *there.values()]
-    videos = with_lengths(videos, _lengths(root, videos))
-    if videos != before or not root.manifest.exists():
-        write_manifest(root.manifest, videos)
-    return videos
+    return before, with_lengths(videos, _lengths(root, videos))
 
 
 def _raw_videos(root: Root) -> list[Video]:
@@ -84,8 +90,8 @@ def _lengths(root: Root, videos: Iterable[Video]) -> dict[str, tuple[float | Non
 
 
 def raw_videos(root: Root) -> dict[str, Path]:
-    """The raw file of each video that has one."""
-    videos = listed_videos(root)
+    """The raw file of each video that has one; the manifest stays as it is."""
+    _, videos = _videos_before_and_now(root)
     return {video.video_id: root.path / video.path for video in videos if video.path}
 
 
@@ -126,7 +132,7 @@ def claim_resize_rule(root: Root, config: ResizeConfig) -> None:
     path = root.resized / "rule.json"
     rule = dataclasses.asdict(config)
     if path.exists():
-        before = json.loads(path.read_text())
+        before = read_rule(path)
         if before != rule:
             differing = [name for name in rule if rule[name] != before.get(name)]
             raise ValueError(
@@ -137,7 +143,23 @@ def claim_resize_rule(root: Root, config: ResizeConfig) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
     aside.write_text(json.dumps(rule, indent=2) + "\n")
-    aside.replace(path)
+    publish(aside, path)
+
+
+def read_rule(path: Path) -> dict[str, str | int | float]:
+    """How the videos beside this file were resized.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    try:
+        rule: dict[str, str | int | float] = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): write into it how these videos were resized, or remove "
+            "it, and the next jobs/resize.py writes what it is asked for"
+        ) from error
+    return rule
 
 
 @dataclass(frozen=True)
@@ -165,7 +187,7 @@ class ResizedVideos:
         columns = read_columns(resize_ledger(root))
         return cls(
             root.resized,
-            json.loads(rule.read_text()),
+            read_rule(rule),
             completeness=columns.by_id("completeness"),
             seconds=columns.by_id("seconds"),
         )

@@ -34,9 +34,10 @@ from mcn.data.stores import (
 from mcn.root import Root
 from mcn.sha256 import file_sha256
 from mcn.store.snapshot import Snapshot
-from mcn.training.config import MODELS, PRESETS, Runtime, TrainConfig
+from mcn.training.config import Runtime, TrainConfig
 from mcn.training.guard import nonfinite_summary
 from mcn.training.loop import train
+from mcn.training.presets import MODELS, PRESETS
 from mcn.training.run_folder import RunFolder
 from mcn.training.xdc.config import PRESETS as XDC_PRESETS
 from mcn.training.xdc.config import XdcConfig, defaults_of

@@ -73,7 +73,7 @@ def test_a_resized_shard_leaves_nothing_behind_and_is_left_alone(
 def test_a_second_process_is_refused_the_shard(tmp_path: Path, sources: dict[str, Path]) -> None:
     ledger = tmp_path / "root" / "ledger" / "00000.jsonl"
     with (
-        acquire(lease_folder(ledger), elsewhere(), lease_seconds=3.0),
+        acquire(lease_folder(ledger), elsewhere(), lease_seconds=12.0),
         pytest.raises(ShardBusyError, match="node7"),
     ):
         resize(tmp_path / "root", sources)
