@@ -42,7 +42,7 @@ def resize_in(
         num_bytes = source.stat().st_size
     except OSError:  # which the sandbox will say
         num_bytes = 0
-    by_size = num_bytes / BYTES_PER_SECOND
+    by_size = believed_seconds(num_bytes)
     with closing(
         sandbox.run(
             source,
@@ -53,8 +53,7 @@ def resize_in(
         )
     ) as arrays:
         (own_word,) = next(arrays).tolist()
-        believed = min(own_word, num_bytes / LEAST_BYTES_PER_SECOND, MOST_SECONDS)
-        sandbox.promise_more(max(0.0, believed - by_size))
+        sandbox.promise_more(believed_seconds(num_bytes, own_word) - by_size)
         ((seconds, num_frames, has_audio, completeness, num_errors),) = (a.tolist() for a in arrays)
     return ResizedVideo(
         seconds=seconds,
@@ -63,6 +62,12 @@ def resize_in(
         completeness=completeness,
         num_errors=int(num_errors),
     )
+
+
+def believed_seconds(num_bytes: int, own_word: float = 0.0) -> float:
+    """How long a file may be that has this size, and says that it is so many seconds long."""
+    at_most = min(num_bytes / LEAST_BYTES_PER_SECOND, MOST_SECONDS)
+    return max(num_bytes / BYTES_PER_SECOND, min(own_word, at_most))
 
 
 def resized_numbers(

@@ -11,6 +11,7 @@ from tests.bad_files import (
     shift,
     twice_over,
     with_a_cover_alone,
+    with_a_late_stream,
     with_subtitles,
     without_picture,
     write_to,
@@ -67,6 +68,12 @@ LEFT: dict[str, Bad] = {
         make=lambda site, path: damage_the_middle(site.sound, path),
         resized="truncated",
         as_is=("", "truncated"),
+    ),
+    "a bad sector": Bad(
+        what="reads fail: a link to /proc/self/mem",
+        make=lambda _, path: path.symlink_to("/proc/self/mem"),
+        resized="unreadable-now",
+        as_is=("link", "link"),
     ),
     "a hole": Bad(
         what="a gigabyte of nothing, as a file system leaves it",
@@ -157,6 +164,12 @@ LEFT: dict[str, Bad] = {
         suffix=".ts",
         as_is=KEYFRAMES,
     ),
+    "a late stream": Bad(
+        what="a Flash video at whose end sound of another codec turns up",
+        make=lambda _, path: with_a_late_stream(path),
+        suffix=".flv",
+        as_is=KEYFRAMES,
+    ),
     "fragments": Bad(
         what="a fragmented mp4, whose index promises nothing",
         make=lambda site, path: write_to(
@@ -183,6 +196,11 @@ LEFT: dict[str, Bad] = {
         what="no colours",
         make=lambda _, path: plain(path, pix_fmt="gray"),
         as_is=TOO_FEW,
+    ),
+    "YCgCo": Bad(
+        what="colours in a matrix that FFmpeg's scaler does not know",
+        make=lambda _, path: plain(path, matrix=8),
+        as_is=("undecodable", ""),
     ),
     "5.1": Bad(
         what="six channels of sound",
