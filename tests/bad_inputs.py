@@ -78,6 +78,7 @@ LEFT: dict[str, Bad] = {
     "a hole": Bad(
         what="a gigabyte of nothing, as a file system leaves it",
         make=leave_a_hole,
+        seconds=30.0,  # for it is read to its end
         resized="unreadable",
         as_is=UNREADABLE,
     ),

@@ -120,8 +120,8 @@ def test_the_colours_of_ycgco_are_kept() -> None:
         frame.pts, frame.time_base = k, Fraction(1, 30)
         frames.append(frame)
     graph = video_graph(frames[0], width=32, height=24, fps=30, fit="stretch")
-    for frame in (*frames, None):
-        graph.push(frame)
+    for pushed in (*frames, None):
+        graph.push(pushed)
     first = next(pulled(graph))
     assert isinstance(first, VideoFrame)
     shown = VideoReformatter().reformat(first, format="rgb24").to_ndarray()

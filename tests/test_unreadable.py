@@ -15,7 +15,7 @@ from extractors.loads import raw_sizes
 from extractors.media import MediaError, open_media
 from extractors.resize import ResizeConfig, resize_video
 from extractors.streams import MovingPictures, Pictures, Sound, to_words
-from extractors.track import Track
+from extractors.track import Track, packets
 from mcn.data.failure_class import class_of
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.data.manifest import from_folder
@@ -175,4 +175,4 @@ def test_too_little_memory_is_not_counted_as_damage(tmp_path: Path) -> None:
         (video,) = container.streams.video
         track = Track(video, Fraction(0), Starving())  # type: ignore[arg-type]
         with pytest.raises(MemoryError):
-            list(track.decode(next(container.demux(video))))
+            list(track.decode(next(packets(container, video))))
