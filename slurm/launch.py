@@ -1,6 +1,6 @@
 """Brings work to where it runs: SLURM, this machine, or this very process."""
 
-import getpass
+import dataclasses
 import os
 import sys
 import time
@@ -12,7 +12,7 @@ from typing import Literal
 
 from tyro.conf import OmitArgPrefixes
 
-from slurm.controller import has_slurm
+from slurm.controller import has_slurm, user_name
 from slurm.local_pool import run_pool
 from slurm.resources import Resources, Shape
 from slurm.submission import Manifest, StepFolder
@@ -20,6 +20,8 @@ from slurm.submit import print_scripts, submit
 
 # Of the environment, what a task needs to find the same data as the command that launched it.
 KEPT_VARIABLES = ("MCN_ROOT", "PYTHONPATH", "VIRTUAL_ENV")
+# Fields of `Resources` for which a user's settings for sbatch stand in, as SBATCH_ACCOUNT.
+SET_FOR_SBATCH = ("partition", "account", "qos", "constraint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,12 +131,19 @@ def _manifest(
         indices=indices,
         chunks=((0, len(indices)),),
         is_array=is_array,
-        resources=target.resources,
+        resources=_with_settings(target.resources) if on_slurm else target.resources,
         shape=shape,
         jitter_seconds=target.resources.jitter_seconds if is_array and on_slurm else 0.0,
-        user=getpass.getuser(),
+        user=user_name(),
         submitted_at=time.time(),
     )
+
+
+def _with_settings(resources: Resources) -> Resources:
+    """What was not asked for, as the user's environment has it for sbatch."""
+    settings = {name: os.environ.get(f"SBATCH_{name.upper()}") for name in SET_FOR_SBATCH}
+    unsaid = {name for name in SET_FOR_SBATCH if getattr(resources, name) is None}
+    return dataclasses.replace(resources, **{name: settings[name] for name in unsaid})
 
 
 def own_command() -> list[str]:

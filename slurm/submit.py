@@ -5,13 +5,12 @@ is the job's comment: where sbatch gave no answer, the queue is asked later whet
 """
 
 import dataclasses
-import getpass
 import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from slurm.controller import SlurmError, call, max_array_size, squeue
+from slurm.controller import SlurmError, call, max_array_size, squeue, user_name
 from slurm.script import sbatch_script
 from slurm.submission import Manifest, StepFolder, Submission, replace_text, withdraw
 
@@ -94,7 +93,7 @@ def resubmit(
             resources=dataclasses.replace(
                 manifest.resources, exclude=exclude or manifest.resources.exclude
             ),
-            user=getpass.getuser(),
+            user=user_name(),
             submitted_at=time.time(),
         )
         job_ids += submit(folder, again)

@@ -137,6 +137,16 @@ def test_accounts_that_cannot_be_asked_are_one_line(step: StepFolder, commands: 
     assert complaint.startswith("sacct answered 'no account at all'")
 
 
+def test_one_line_of_the_accounts_that_cannot_be_read_is_one_line_more(
+    step: StepFolder, commands: Commands
+) -> None:
+    commands.say("sacct", account(4, "FAILED") + account(5, "TIMEOUT").replace("_5", "_[5,...]"))
+    answers = Sources().look([step])
+    (complaint,) = answers.complaints
+    assert complaint.startswith("sacct answered '77_[5,...]|TIMEOUT|")
+    assert [a.job_id for a in answers.accounts or []] == ["77_4"]
+
+
 def test_a_task_of_this_machine_whose_process_is_gone_is_gone_without_slurm(
     tmp_path: Path,
 ) -> None:

@@ -83,9 +83,9 @@ class Sources:
         self._owed.clear()
         if said is None:
             self._accounts = None
-        else:
-            self._accounts |= {account.job_id: account for account in said}
-        return []
+            return []
+        self._accounts |= {account.job_id: account for account in said.known}
+        return [f"sacct answered {line[:200]!r}, which is left out" for line in said.unread]
 
 
 def _in_one_line(error: SlurmError) -> str:
