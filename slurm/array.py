@@ -1,4 +1,4 @@
-"""Which tasks of an array are meant, as SLURM writes them: `0-899`, `3,7,20-29`, `0-8:2`, `0-9%4`."""
+"""Tasks of a job array, as SLURM writes them: `0-899`, `3,7,20-29`, `0-898:2`, `0-899%64`."""
 
 import re
 from collections.abc import Iterable
@@ -23,7 +23,9 @@ class Array:
         """
         match = re.fullmatch(rf"({PART}(?:,{PART})*)(?:%(\d+))?", text)
         if match is None:
-            raise ValueError(f"--array {text!r} is none: write 0-899, 3,7,20-29, 0-8:2 or 0-899%64")
+            raise ValueError(
+                f"--array {text!r} is none: write 0-899, 3,7,20-29, 0-898:2 or 0-899%64"
+            )
         indices: set[int] = set()
         for part in match[1].split(","):
             first, _, rest = part.partition("-")

@@ -15,13 +15,12 @@ from tyro.conf import OmitArgPrefixes
 from slurm.controller import has_slurm, user_name
 from slurm.local_pool import run_pool
 from slurm.resources import Resources, Shape
+from slurm.resubmit import submit_instead
 from slurm.submission import Manifest, StepFolder
 from slurm.submit import print_scripts, submit
 
 # Of the environment, what a task needs to find the same data as the command that launched it.
 KEPT_VARIABLES = ("MCN_ROOT", "PYTHONPATH", "VIRTUAL_ENV")
-# Fields of `Resources` for which a user's settings for sbatch stand in, as SBATCH_ACCOUNT.
-SET_FOR_SBATCH = ("partition", "account", "qos", "constraint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +57,9 @@ class Step:
     folder: StepFolder
     command: Sequence[str]
     """What a task runs; `slurm.environment.current_task` tells it which shard is meant."""
+    gives_way: bool = False
+    """Whether its job, as long as it waits, is replaced where a later launch wants another command
+    or other jobs to be waited for."""
 
 
 def launch_array(
@@ -114,7 +116,8 @@ def launch_job(step: Step, target: Target, shape: Shape, *, here: Callable[[], N
     if target.dry_run:
         print_scripts(step.folder, manifest)
         return f"ID_OF_{manifest.step}"
-    return submit(step.folder, manifest)[0]
+    put = submit_instead if step.gives_way else submit
+    return put(step.folder, manifest)[0]
 
 
 def _manifest(
@@ -140,10 +143,14 @@ def _manifest(
 
 
 def _with_settings(resources: Resources) -> Resources:
-    """What was not asked for, as the user's environment has it for sbatch."""
-    settings = {name: os.environ.get(f"SBATCH_{name.upper()}") for name in SET_FOR_SBATCH}
-    unsaid = {name for name in SET_FOR_SBATCH if getattr(resources, name) is None}
-    return dataclasses.replace(resources, **{name: settings[name] for name in unsaid})
+    """What was not asked for is as the environment has it for sbatch, which sees none of that."""
+    return dataclasses.replace(
+        resources,
+        partition=resources.partition or os.environ.get("SBATCH_PARTITION"),
+        account=resources.account or os.environ.get("SBATCH_ACCOUNT"),
+        qos=resources.qos or os.environ.get("SBATCH_QOS"),
+        constraint=resources.constraint or os.environ.get("SBATCH_CONSTRAINT"),
+    )
 
 
 def own_command() -> list[str]:

@@ -72,6 +72,17 @@ def results(root: Path, output: io.StringIO) -> RunResults:
         return run_evaluate(root)
 
 
+def test_a_named_run_that_is_not_trained_is_an_error_once_the_others_are_shown(
+    root: Path, results: RunResults, tmp_path: Path
+) -> None:
+    asked = evaluate.Arguments(
+        root=root, features=FEATURES, runs=("AVT-seed0", "AVT-seed1"), report=tmp_path
+    )
+    with pytest.raises(FileNotFoundError, match=r"^AVT-seed1: not trained"):
+        evaluate.main(asked)
+    assert "AVT" in (tmp_path / "report.md").read_text()
+
+
 @pytest.fixture(scope="module")
 def left_out(root: Path, results: RunResults) -> RunResults:
     """The same with clips without audio left out: made anew, although there were results."""

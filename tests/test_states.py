@@ -40,7 +40,7 @@ def step(tmp_path: Path) -> StepFolder:
 
 def all_now(step: StepFolder) -> list[TaskState]:
     queue, accounts = squeue(), sacct(job_ids(step))
-    return list(task_states(step, queue, accounts and accounts.known).values())
+    return list(task_states(step, queue, accounts.known if accounts else None).values())
 
 
 def now(step: StepFolder) -> TaskState:

@@ -122,9 +122,7 @@ def parse(answer: str) -> Accounts:
     return Accounts(list(accounts.values()), unread)
 
 
-def _runs(
-    answer: str, unread: list[str]
-) -> Iterator[tuple[dict[str, str], list[dict[str, str]]]]:
+def _runs(answer: str, unread: list[str]) -> Iterator[tuple[dict[str, str], list[dict[str, str]]]]:
     """Each run of each job, with its steps, which follow it; what is none is put into `unread`."""
     job: dict[str, str] = {}
     steps: list[dict[str, str]] = []
