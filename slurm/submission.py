@@ -13,6 +13,7 @@ logs/extract/                 of one step: a StepFolder
 
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
@@ -108,10 +109,11 @@ class Submission:
         """Whether a job with this comment, and the id of one of the arrays, may be that array.
 
         SLURM counts from 1 again when its controller has lost its state, and so does a second
-        cluster: the id alone proves little.
+        cluster: the id alone proves little. A site may have added words of its own.
         """
-        is_chosen_by_user = "comment" in self.manifest.resources.sbatch
-        return is_chosen_by_user or comment in (self.comment(chunk), *NO_COMMENTS)
+        if comment in NO_COMMENTS or "comment" in self.manifest.resources.sbatch:
+            return True
+        return re.search(rf"{re.escape(self.comment(chunk))}(?!\d)", comment) is not None
 
     def touched_at(self) -> float:
         """When sbatch was called last, or is about to be, by the clock that stamps files here."""

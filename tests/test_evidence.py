@@ -160,7 +160,9 @@ def test_a_job_of_the_same_id_that_bears_another_name_is_a_strangers(
     note(submission, BEGAN)
     strange = entry("RUNNING", comment="/elsewhere/logs/extract#1.0")
     assert judged(submission, strange).state == GONE
-    assert judged(submission, entry("RUNNING", comment=submission.comment(0))).state == "RUNNING"
+    assert judged(submission, entry("RUNNING", comment=f"{submission.comment(0)}7")).state == GONE
+    for ours in (submission.comment(0), f"{submission.comment(0)} gpu-hours=3"):
+        assert judged(submission, entry("RUNNING", comment=ours)).state == "RUNNING"
 
 
 def test_the_cluster_that_sbatch_named_is_said_where_nobody_knows_of_a_task(

@@ -109,6 +109,14 @@ def test_once_training_is_done_nothing_is_waited_for(night: Night) -> None:
     assert night.slurm.dependency(night.newest()["evaluate-a"]) is None
 
 
+def test_the_screen_names_the_command_for_all_that_ended_short(
+    night: Night, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(Arguments(root=night.root))
+    lines = capsys.readouterr().out.splitlines()
+    assert "all of them, each after what it waits for: python jobs/status.py --resubmit" in lines
+
+
 def test_a_dry_run_says_what_would_wait_for_what(
     night: Night, capsys: pytest.CaptureFixture[str]
 ) -> None:

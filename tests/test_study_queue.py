@@ -52,8 +52,8 @@ def test_the_table_waits_for_a_run_that_is_launched_again(
 ) -> None:
     launch(root, "0,1")
     before = live_table(fake_slurm)
-    fake_slurm.set(*fake_slurm.named("train-xdc-sdc-clips-seed0"), "FAILED")
-    fake_slurm.set(*fake_slurm.named("evaluate-xdc-sdc-clips-seed0"), "CANCELLED")
+    fake_slurm.set(fake_slurm.named("train-xdc-sdc-clips-seed0")[0], "FAILED")
+    fake_slurm.set(fake_slurm.named("evaluate-xdc-sdc-clips-seed0")[0], "CANCELLED")
     launch(root, "0,1")
     _, evaluated = fake_slurm.named("evaluate-xdc-sdc-clips-seed0")
     (other,) = fake_slurm.named("evaluate-xdc-sdc-clips-seed1")
