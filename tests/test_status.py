@@ -125,27 +125,6 @@ def test_a_watch_outlives_a_file_system_that_fails_for_a_moment(
     assert waits == [15, 15]
 
 
-def test_a_watch_outlives_a_file_that_makes_no_sense_for_a_moment(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    manifest = root / "logs" / "extract" / "submissions" / "0001" / "manifest.json"
-    content = manifest.read_bytes()
-    waits: list[float] = []
-
-    def wait(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 3:
-            raise KeyboardInterrupt
-        manifest.write_bytes(b"" if len(waits) == 1 else content)
-
-    watch(Root(root), Arguments(root=root), wait=wait)
-    said = capsys.readouterr().out
-    assert f"{manifest} is no manifest" in said
-    assert said.count("resize: 1 failed (1 truncated)") == 2
-    with pytest.raises(ValueError, match="--step extrakt"):
-        watch(Root(root), Arguments(root=root, step="extrakt"), wait=wait)
-
-
 def test_json_has_the_keys_that_the_command_documents(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
