@@ -70,12 +70,27 @@ class Arguments:
 
 
 def main(arguments: Arguments) -> None:
-    """Evaluate, print the table, write the page."""
+    """Evaluate, print the table, write the page.
+
+    Raises:
+        FileNotFoundError: A run that was named is not trained; the page on all others is there.
+    """
     if arguments.published and arguments.task != "retrieval":
         raise ValueError("--published is for --task retrieval: runs alone are probed")
     root = Root.resolve(arguments.root)
-    features = arguments.features
     complete = _complete_runs(arguments, root)
+    _judge(arguments, root, complete)
+    trained = {run.path.name for run in complete}
+    missing = [name for name in arguments.runs if name not in trained]
+    if missing:
+        raise FileNotFoundError(
+            f"{', '.join(missing)}: not trained, and the report is without; once trained, the same "
+            "command adds what is missing"
+        )
+
+
+def _judge(arguments: Arguments, root: Root, complete: list[RunFolder]) -> None:
+    features = arguments.features
     shown, results = complete, []
     if arguments.task != "probe":
         comparable = _comparable(arguments, root, complete)

@@ -80,7 +80,7 @@ class Arguments:
     lines: int = 30
     """How many lines of each log."""
     resubmit: bool = False
-    """Submit again exactly what ended short."""
+    """Submit again exactly what ended short, each after what it waits for."""
     exclude: str | None = None
     """Nodes not to use then, as node1,node[7-9], instead of those excluded before."""
     dry_run: bool = False
@@ -192,15 +192,21 @@ def _print(console: Console, root: Root, look: Look) -> None:
 def watch(root: Root, arguments: Arguments, *, wait: Callable[[float], None] = time.sleep) -> None:
     """Look again and again until Ctrl-C."""
     sources, pace, console = Sources(), Pace(), Console(width=_width())
+    has_looked = False
     try:
         while True:
             seen: object
             try:
                 look = _look(root, sources, arguments)
-            except OSError as error:  # a file system may fail for a moment
+            except (OSError, ValueError) as error:
+                # A file system may fail for a moment, and a file be removed or replaced. What is
+                # wrong with the first look is wrong with what was asked for.
+                if isinstance(error, ValueError) and not has_looked:
+                    raise
                 seen = str(error)
                 console.print(seen, style="yellow", soft_wrap=True, markup=False)
             else:
+                has_looked = True
                 seen = (
                     [(board.step, board.states, board.restarts) for board in look.steps],
                     look.complaints,
@@ -228,19 +234,19 @@ def _find_task(root: Root, arguments: Arguments, index: int) -> TaskState:
 
 def _resubmit(root: Root, arguments: Arguments) -> None:
     """Submit again what ended short, step by step."""
-    folders = _steps(root, arguments)
+    folders, chosen = step_folders(root.logs), _steps(root, arguments)
     if not folders:
         raise ValueError(f"{root.path}: nothing was launched here yet")
     answers = Sources().look(folders)
     if answers.is_queue_missing:
         raise SlurmError(f"{answers.complaints[0]}; nothing was submitted")
-    for folder in folders:
-        resubmit_short(
-            folder,
-            states_of(folder, answers),
-            exclude=arguments.exclude,
-            is_dry_run=arguments.dry_run,
-        )
+    resubmit_short(
+        {folder: states_of(folder, answers) for folder in folders},
+        answers.queue or [],
+        chosen=chosen,
+        exclude=arguments.exclude,
+        is_dry_run=arguments.dry_run,
+    )
 
 
 def _show_progress(root: Root, arguments: Arguments) -> None:

@@ -85,8 +85,10 @@ class Judging:
             report=report,
         )
         has_gpus = train.shape_of(first).gpus_per_node > 0
+        command = [*script("evaluate"), *_words_of(asked)]
         return launch_job(
-            Step(StepFolder(self.root.logs / step), [*script("evaluate"), *_words_of(asked)]),
+            # More runs may be asked for, or one be trained again, before it begins.
+            Step(StepFolder(self.root.logs / step), command, gives_way=True),
             first.target,
             Shape(gpus_per_node=int(has_gpus), dependency=dependency),
             here=lambda: evaluate.main(asked),

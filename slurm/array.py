@@ -1,8 +1,10 @@
-"""Which tasks of a job array are meant, as SLURM writes them: `0-899`, `3,7,20-29`, `0-899%64`."""
+"""Tasks of a job array, as SLURM writes them: `0-899`, `3,7,20-29`, `0-898:2`, `0-899%64`."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+PART = r"\d+(?:-\d+(?::\d+)?)?"
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,20 @@ class Array:
         Raises:
             ValueError: The text is none.
         """
-        match = re.fullmatch(r"(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)(?:%(\d+))?", text)
+        match = re.fullmatch(rf"({PART}(?:,{PART})*)(?:%(\d+))?", text)
         if match is None:
-            raise ValueError(f"--array {text!r} is none: write 0-899, 3,7,20-29 or 0-899%64")
+            raise ValueError(
+                f"--array {text!r} is none: write 0-899, 3,7,20-29, 0-898:2 or 0-899%64"
+            )
         indices: set[int] = set()
         for part in match[1].split(","):
-            first, _, last = part.partition("-")
+            first, _, rest = part.partition("-")
+            last, _, step = rest.partition(":")
             if last and int(last) < int(first):
                 raise ValueError(f"--array {text!r}: {part} runs backwards")
-            indices.update(range(int(first), int(last or first) + 1))
+            if step and not int(step):
+                raise ValueError(f"--array {text!r}: {part} has a step of 0")
+            indices.update(range(int(first), int(last or first) + 1, int(step or 1)))
         if match[2] == "0":
             raise ValueError(f"--array {text!r} lets no task run")
         return cls(tuple(sorted(indices)), int(match[2]) if match[2] else None)

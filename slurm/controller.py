@@ -1,7 +1,8 @@
 """What SLURM's own commands answer: every call has a time limit, and every failure a clear line."""
 
-import getpass
 import os
+import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -14,11 +15,18 @@ SEPARATOR = "|"
 NO_CLUSTER = "configuration source"
 # Of a user's settings: times in the usual form, and lists of tasks that are not cut short.
 ANSWERS_IN_FULL = {"SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN": "0"}
+# Settings of a user for one program. They would hide jobs, which then were submitted twice, or win
+# over what a script says. SLURM_CONF and SLURM_CLUSTERS, which say whom to ask, stay.
+SETTINGS_NOT_KEPT = ("SQUEUE_", "SACCT_", "SBATCH_", "SCANCEL_")
 # In a complaint: the request may have arrived all the same.
 SIGNS_OF_SILENCE = ("timed out", "timeout", "connect", "communication", "zero bytes")
 
 # squeue's letters for the fields of `QueueEntry`, in their order; %k may hold anything and is last.
 QUEUE_FORMAT = SEPARATOR.join(("%i", "%T", "%r", "%N", "%M", "%S", "%k"))
+# An id and a state. A line that begins otherwise carries on the comment of the job above it.
+BEGINS_ENTRY = re.compile(rf"\d[^{SEPARATOR}\s]*\{SEPARATOR}[A-Z_]+\{SEPARATOR}")
+# Where SLURM_CLUSTERS names clusters, this line stands above the jobs of each.
+HEADLINE_OF_CLUSTER = "CLUSTER: "
 
 
 class SlurmError(OSError):
@@ -65,15 +73,23 @@ def squeue(users: Iterable[str] = ()) -> list[QueueEntry]:
         "--noheader",
         "--array",
         "--states=all",
-        f"--user={','.join(sorted({getpass.getuser(), *users}))}",
+        f"--user={','.join(sorted({user_name(), *users}))}",
         f"--format={QUEUE_FORMAT}",
     )
-    return [_queue_entry(line) for line in answer.splitlines()]
+    lines: list[str] = []
+    for line in answer.split("\n"):
+        if not line or line.startswith(HEADLINE_OF_CLUSTER):
+            continue
+        if lines and not BEGINS_ENTRY.match(line):
+            lines[-1] += f"\n{line}"
+        else:
+            lines.append(line)
+    return [_queue_entry(line) for line in lines]
 
 
 def _queue_entry(line: str) -> QueueEntry:
     fields = line.split(SEPARATOR, 6)
-    if len(fields) != 7 or not fields[0][:1].isdigit():
+    if len(fields) != 7 or not BEGINS_ENTRY.match(line):
         raise SlurmError(f"squeue answered {line[:200]!r}, which is no line of a queue")
     names = ("job_id", "state", "reason", "nodes", "elapsed", "starts_at", "comment")
     return QueueEntry(**dict(zip(names, fields, strict=True)))
@@ -88,8 +104,22 @@ def max_array_size() -> int:
     for line in call("scontrol", "show", "config").splitlines():
         name, _, value = line.partition("=")
         if name.strip() == "MaxArraySize" and value.strip().isdigit():
+            if int(value) == 0:
+                raise SlurmError(
+                    "this site runs no arrays (its MaxArraySize is 0): ask its administrators, or "
+                    "use --cluster local inside a job",
+                    is_refusal=True,
+                )
             return int(value)
     raise SlurmError("`scontrol show config` does not say MaxArraySize")
+
+
+def user_name() -> str:
+    """Who SLURM takes this user for, whatever LOGNAME says; the number where it has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def has_slurm() -> bool:
@@ -109,10 +139,11 @@ def call(program: str, *arguments: str) -> str:
     Raises:
         SlurmError: It is missing, fails, or says nothing for a minute.
     """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS_NOT_KEPT)}
     try:
         process = subprocess.Popen(
             [program, *arguments],
-            env=os.environ | ANSWERS_IN_FULL,
+            env=kept | ANSWERS_IN_FULL,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

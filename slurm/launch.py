@@ -1,6 +1,6 @@
 """Brings work to where it runs: SLURM, this machine, or this very process."""
 
-import getpass
+import dataclasses
 import os
 import sys
 import time
@@ -12,9 +12,10 @@ from typing import Literal
 
 from tyro.conf import OmitArgPrefixes
 
-from slurm.controller import has_slurm
+from slurm.controller import has_slurm, user_name
 from slurm.local_pool import run_pool
 from slurm.resources import Resources, Shape
+from slurm.resubmit import submit_instead
 from slurm.submission import Manifest, StepFolder
 from slurm.submit import print_scripts, submit
 
@@ -56,6 +57,9 @@ class Step:
     folder: StepFolder
     command: Sequence[str]
     """What a task runs; `slurm.environment.current_task` tells it which shard is meant."""
+    gives_way: bool = False
+    """Whether its job, as long as it waits, is replaced where a later launch wants another command
+    or other jobs to be waited for."""
 
 
 def launch_array(
@@ -112,7 +116,8 @@ def launch_job(step: Step, target: Target, shape: Shape, *, here: Callable[[], N
     if target.dry_run:
         print_scripts(step.folder, manifest)
         return f"ID_OF_{manifest.step}"
-    return submit(step.folder, manifest)[0]
+    put = submit_instead if step.gives_way else submit
+    return put(step.folder, manifest)[0]
 
 
 def _manifest(
@@ -131,11 +136,22 @@ def _manifest(
         indices=indices,
         chunks=((0, len(indices)),),
         is_array=is_array,
-        resources=target.resources,
+        resources=_with_settings(target.resources) if on_slurm else target.resources,
         shape=shape,
         jitter_seconds=target.resources.jitter_seconds if is_array and on_slurm else 0.0,
-        user=getpass.getuser(),
+        user=user_name(),
         submitted_at=time.time(),
+    )
+
+
+def _with_settings(resources: Resources) -> Resources:
+    """What was not asked for is as the environment has it for sbatch, which sees none of that."""
+    return dataclasses.replace(
+        resources,
+        partition=resources.partition or os.environ.get("SBATCH_PARTITION"),
+        account=resources.account or os.environ.get("SBATCH_ACCOUNT"),
+        qos=resources.qos or os.environ.get("SBATCH_QOS"),
+        constraint=resources.constraint or os.environ.get("SBATCH_CONSTRAINT"),
     )
 
 

@@ -5,7 +5,7 @@ logs/extract/                 of one step: a StepFolder
   submissions/0003/           of one launch: a Submission
     manifest.json             what is to be done; written once, before anything is submitted
     0.sh                      the script of the first array; the next is 1.sh
-    jobs/0                    the id that SLURM gave to that array
+    jobs/0                    the id that SLURM gave to that array: 123, or 123;cluster
     tasks/00042.jsonl         shard 42's own marker: when it began and how it ended
     tasks/00000.rank3.jsonl   that of the fourth process of a job; the first speaks for the task
     progress/00042.json       how far it has come
@@ -14,6 +14,7 @@ logs/extract/                 of one step: a StepFolder
 
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,10 @@ from typing import Any, Literal
 from slurm.resources import Resources, Shape
 
 MANIFEST = "manifest.json"
+# As `sbatch --parsable` writes it where it has several clusters to choose from.
+CLUSTER_FOLLOWS = ";"
+# What squeue shows for a job without a comment.
+NO_COMMENTS = ("", "(null)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +111,21 @@ class Submission:
         """What a job of SLURM bears, to be known by: no other array of this user has the same."""
         return f"{self.step_folder}#{self.number}.{chunk}"
 
+    def may_be(self, chunk: int, comment: str) -> bool:
+        """Whether a job with this comment, and the id of one of the arrays, may be that array.
+
+        SLURM counts from 1 again when its controller has lost its state, and so does a second
+        cluster: the id alone proves little. A site may have added words of its own.
+        """
+        if comment in NO_COMMENTS or "comment" in self.manifest.resources.sbatch:
+            return True
+        return re.search(rf"{re.escape(self.comment(chunk))}(?!\d)", comment) is not None
+
+    def touched_at(self) -> float:
+        """When sbatch was called last, or is about to be, by the clock that stamps files here."""
+        stamps = (self.path / MANIFEST, *self.path.glob("*.sh"))
+        return max(path.stat().st_mtime for path in stamps)
+
     def script(self, chunk: int) -> Path:
         return self.path / f"{chunk}.sh"
 
@@ -126,26 +146,36 @@ class Submission:
         """What SLURM says of a job, or of a task of an array."""
         return self.path / "slurm" / f"{job_id}.out"
 
-    def record_job(self, chunk: int, job_id: str) -> None:
+    def record_job(self, chunk: int, job_id: str, cluster: str = "") -> None:
         """Keep the id that SLURM gave to one of the arrays; none where it refused it."""
-        replace_text(self.path / "jobs" / str(chunk), job_id)
+        text = f"{job_id}{CLUSTER_FOLLOWS}{cluster}" if cluster else job_id
+        replace_text(self.path / "jobs" / str(chunk), text)
 
     def job_ids(self) -> dict[int, str]:
         """The id of each array that was submitted; empty for one that SLURM refused."""
+        return {chunk: text.partition(CLUSTER_FOLLOWS)[0] for chunk, text in self._jobs().items()}
+
+    def clusters(self) -> dict[int, str]:
+        """The cluster that each array was submitted to; empty where sbatch did not name it."""
+        return {chunk: text.partition(CLUSTER_FOLLOWS)[2] for chunk, text in self._jobs().items()}
+
+    def _jobs(self) -> dict[int, str]:
         files = (path for path in (self.path / "jobs").iterdir() if path.name.isdigit())
         return {int(path.name): path.read_text() for path in files}
 
     def task_ids(self) -> dict[int, str]:
         """The id of each task that SLURM is known to have taken, by shard: `123_4`, or `123`."""
-        ids = {}
+        return {index: task_id for index, _, task_id in self.tasks()}
+
+    def tasks(self) -> Iterator[tuple[int, int, str]]:
+        """Shard, number of the array and id of each task that SLURM is known to have taken."""
         for chunk, job_id in self.job_ids().items():
             if not job_id:
                 continue
             first, stop = self.manifest.chunks[chunk]
             for place in range(first, stop):
                 array_index = f"_{place - first}" if self.manifest.is_array else ""
-                ids[self.manifest.indices[place]] = f"{job_id}{array_index}"
-        return ids
+                yield self.manifest.indices[place], chunk, f"{job_id}{array_index}"
 
 
 @dataclass(frozen=True)
@@ -156,9 +186,14 @@ class StepFolder:
 
     def submissions(self) -> list[Submission]:
         """All of them, the oldest first."""
-        return [
-            Submission.read(path) for path in sorted(self._folders(), key=lambda p: int(p.name))
-        ]
+        submissions = []
+        for path in sorted(self._folders(), key=lambda path: int(path.name)):
+            try:
+                submissions.append(Submission.read(path))
+            except ValueError:
+                if path.exists():  # else it was withdrawn at this moment
+                    raise
+        return submissions
 
     def newest_of_each_task(self) -> dict[int, Submission]:
         """For each shard the submission that held it last."""

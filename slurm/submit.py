@@ -5,15 +5,22 @@ is the job's comment: where sbatch gave no answer, the queue is asked later whet
 """
 
 import dataclasses
-import getpass
-import time
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
-from slurm.controller import SlurmError, call, max_array_size, squeue
+from slurm.controller import QueueEntry, SlurmError, call, max_array_size, squeue
 from slurm.script import sbatch_script
-from slurm.submission import Manifest, StepFolder, Submission, replace_text, withdraw
+from slurm.submission import (
+    CLUSTER_FOLLOWS,
+    Manifest,
+    StepFolder,
+    Submission,
+    replace_text,
+    withdraw,
+)
 
 # Until then sbatch may still be on its way with a submission of which nobody has an answer.
 SECONDS_UNTIL_KNOWN = 180.0
@@ -53,7 +60,7 @@ def submit(folder: StepFolder, manifest: Manifest) -> list[str]:
             waiting = len(manifest.indices) - len(indices)
             print(f"{manifest.step}: {waiting} of {len(manifest.indices)} are in the queue already")
         if not indices:
-            return sorted({in_queue[index].split("_")[0] for index in manifest.indices})
+            return sorted({in_queue[index].job_id for index in manifest.indices})
         left = dataclasses.replace(
             manifest, indices=tuple(indices), chunks=chunks(len(indices), size)
         )
@@ -63,42 +70,6 @@ def submit(folder: StepFolder, manifest: Manifest) -> list[str]:
             continue
         return _submit_chunks(submission)
     raise SlurmError(f"{folder.path}: other launches of {manifest.step} are under way; try again")
-
-
-def resubmit(
-    folder: StepFolder, indices: Collection[int], *, exclude: str | None = None
-) -> list[str]:
-    """Submit shards again as they were submitted last; returns the ids of the jobs that do them.
-
-    They wait for no other job: those that they waited for have ended one way or another.
-
-    Args:
-        folder: The step.
-        indices: Shards.
-        exclude: Nodes not to use; by default those that were excluded before.
-
-    Raises:
-        SlurmError: SLURM gave no answer or refused; the message says what it has taken.
-    """
-    newest = folder.newest_of_each_task()
-    shards_of: dict[Path, list[int]] = defaultdict(list)
-    for index in sorted(indices):
-        shards_of[newest[index].path].append(index)
-    job_ids = []
-    for path, shards in shards_of.items():
-        manifest = Submission.read(path).manifest
-        again = dataclasses.replace(
-            manifest,
-            indices=tuple(shards),
-            shape=dataclasses.replace(manifest.shape, dependency=None),
-            resources=dataclasses.replace(
-                manifest.resources, exclude=exclude or manifest.resources.exclude
-            ),
-            user=getpass.getuser(),
-            submitted_at=time.time(),
-        )
-        job_ids += submit(folder, again)
-    return job_ids
 
 
 def print_scripts(folder: StepFolder, manifest: Manifest) -> None:
@@ -118,8 +89,21 @@ def chunks(num_tasks: int, size: int) -> tuple[tuple[int, int], ...]:
     return tuple((i, min(i + size, num_tasks)) for i in range(0, num_tasks, size))
 
 
-def tasks_in_queue(submissions: Sequence[Submission]) -> dict[int, str]:
-    """The job of each shard that SLURM still has something to do with.
+@dataclass(frozen=True)
+class QueuedTask:
+    """A task that SLURM still has something to do with."""
+
+    entry: QueueEntry
+    submission: Submission
+
+    @property
+    def job_id(self) -> str:
+        """Of the whole array, where it is a task of one."""
+        return self.entry.job_id.split("_")[0]
+
+
+def tasks_in_queue(submissions: Sequence[Submission]) -> dict[int, QueuedTask]:
+    """What SLURM still has something to do with, by shard.
 
     Raises:
         SlurmError: SLURM gave no answer, or a launch has not yet heard from sbatch.
@@ -127,27 +111,43 @@ def tasks_in_queue(submissions: Sequence[Submission]) -> dict[int, str]:
     given = [s for s in submissions if s.manifest.scheduler == "slurm"]
     # Before the queue is asked: of a job whose id came later its answer may know nothing yet.
     known = [submission.job_ids() for submission in given]
+    ages = [
+        0.0 if len(answered) == len(submission.manifest.chunks) else _age(submission)
+        for submission, answered in zip(given, known, strict=True)
+    ]
     queue = squeue({submission.manifest.user for submission in submissions})
     live = {entry.job_id: entry for entry in queue if entry.state not in FINAL_STATES}
     names = {entry.comment: entry.job_id.split("_")[0] for entry in live.values()}
-    in_queue = {}
-    for submission, answered in zip(given, known, strict=True):
+    in_queue: dict[int, QueuedTask] = {}
+    for submission, answered, age in zip(given, known, ages, strict=True):
         for chunk in range(len(submission.manifest.chunks)):
             if chunk in answered:
                 continue
             job_id = names.get(submission.comment(chunk))
-            age = time.time() - submission.manifest.submitted_at
             if job_id is not None:
                 submission.record_job(chunk, job_id)
             elif age < SECONDS_UNTIL_KNOWN:
                 raise SlurmError(
-                    f"{submission.path} was begun {age:.0f} s ago, and sbatch has not answered: "
+                    f"{submission.path} called sbatch {age:.0f} s ago, and has no answer yet: "
                     f"whether SLURM has taken it is known in {SECONDS_UNTIL_KNOWN - age:.0f} s; "
                     "nothing was submitted"
                 )
-        ids = submission.task_ids()
-        in_queue.update({index: job_id for index, job_id in ids.items() if job_id in live})
+        for index, chunk, task_id in submission.tasks():
+            entry = live.get(task_id)
+            if entry is not None and submission.may_be(chunk, entry.comment):
+                in_queue[index] = QueuedTask(entry, submission)
     return in_queue
+
+
+def _age(submission: Submission) -> float:
+    """Seconds since sbatch was called for any of it.
+
+    Its time is that of files; so is the present, for clocks of machines differ by minutes.
+    """
+    with NamedTemporaryFile(dir=submission.path.parent) as file:
+        os.utime(file.name)  # without a time, a file server takes its own
+        now = Path(file.name).stat().st_mtime
+    return max(0.0, now - submission.touched_at())
 
 
 def _submit_chunks(submission: Submission) -> list[str]:
@@ -155,12 +155,13 @@ def _submit_chunks(submission: Submission) -> list[str]:
     job_ids: list[str] = []
     for chunk, (first, _) in enumerate(manifest.chunks):
         path = submission.script(chunk)
+        # The time of this file says when sbatch was called: see `Submission.touched_at`.
         replace_text(path, sbatch_script(submission, chunk, after=_after(manifest, job_ids)))
         try:
-            job_id = _sbatch(str(path))
+            job_id, cluster = _sbatch(str(path))
         except SlurmError as error:
             _explain(error, submission, manifest.indices[:first], job_ids)
-        submission.record_job(chunk, job_id)
+        submission.record_job(chunk, job_id, cluster)
         job_ids.append(job_id)
     what = f"{len(manifest.indices)} tasks" if manifest.is_array else "a job"
     print(
@@ -178,12 +179,13 @@ def _after(manifest: Manifest, job_ids: Sequence[str]) -> str | None:
     return manifest.shape.dependency
 
 
-def _sbatch(path: str) -> str:
+def _sbatch(path: str) -> tuple[str, str]:
+    """Submit a script; returns the job's id, and the cluster where SLURM names it."""
     answer = call("sbatch", "--parsable", path).strip()
-    job_id = answer.split(";")[0]  # a federation adds the cluster's name
+    job_id, _, cluster = answer.partition(CLUSTER_FOLLOWS)
     if not job_id.isdigit():
         raise SlurmError(f"sbatch answered {answer[:200]!r}, which is no job's id")
-    return job_id
+    return job_id, cluster
 
 
 def _explain(

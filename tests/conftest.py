@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.downloads import download_root, small_video, video_site  # noqa: F401
+from tests.fake_slurm import fake_slurm  # noqa: F401
 from tests.fates import watched  # noqa: F401
 from tests.programs import programs  # noqa: F401
 from tests.slurm_cluster import (  # noqa: F401

@@ -149,7 +149,8 @@ class Watched:
         with speaking_to(self.testbed):
             queue, accounts = squeue(), sacct(job_ids(*self.steps.values()))
             return {
-                name: task_states(step, queue, accounts)[SHARD] for name, step in self.steps.items()
+                name: task_states(step, queue, accounts.known if accounts else None)[SHARD]
+                for name, step in self.steps.items()
             }
 
 

@@ -1,6 +1,7 @@
 """Steps of a few tasks for tests: what a task does is a line of Python or shell."""
 
 import getpass
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from slurm.resources import Resources, Shape
-from slurm.submission import Manifest, StepFolder
+from slurm.submission import Manifest, StepFolder, Submission
+from slurm.submit import SECONDS_UNTIL_KNOWN
 
 LIGHT = Resources(cpus_per_task=1, memory_gb=0.1, time_limit_minutes=5, jitter_seconds=0)
 
@@ -44,3 +46,10 @@ def manifest_of(
         user=getpass.getuser(),
         submitted_at=time.time(),
     )
+
+
+def grow_old(submission: Submission) -> None:
+    """Let sbatch have been called so long ago that by now it is known what SLURM has taken."""
+    for path in (submission.path / "manifest.json", *submission.path.glob("*.sh")):
+        long_ago = path.stat().st_mtime - SECONDS_UNTIL_KNOWN - 1
+        os.utime(path, (long_ago, long_ago))

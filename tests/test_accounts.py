@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from slurm.controller import SlurmError
-from slurm.states.accounts import FIELDS, parse, sacct
+from slurm.states.accounts import FIELDS, Accounts, parse, sacct
 from tests.programs import Programs
 
 # What sacct of SLURM 22.05 said.
@@ -49,7 +49,7 @@ def said(rows: Iterable[tuple[str, dict[str, str]]]) -> str:
 
 
 def test_the_steps_of_a_job_are_folded_into_it() -> None:
-    (account,) = parse(said(TWO_TASKS))
+    (account,) = parse(said(TWO_TASKS)).known
     assert (account.job_id, account.state, account.exit_code) == ("17", "COMPLETED", "0:0")
     assert account.elapsed_seconds == 38
     assert account.cpu_seconds == pytest.approx(37.02)
@@ -60,20 +60,20 @@ def test_the_steps_of_a_job_are_folded_into_it() -> None:
 
 
 def test_memory_is_summed_over_tasks_and_never_multiplied() -> None:
-    (account,) = parse(said(TWO_TASKS))
+    (account,) = parse(said(TWO_TASKS)).known
     assert account.max_memory_bytes == 222140 * 1024
     assert account.asked_memory_bytes == 1000 * 2**20
 
 
 def test_of_a_job_that_ran_again_the_newest_run_counts() -> None:
-    (account,) = parse(said(REQUEUED_AND_CANCELLED))
+    (account,) = parse(said(REQUEUED_AND_CANCELLED)).known
     assert (account.state, account.nodes, account.restarts) == ("CANCELLED", "node1", 1)
     assert account.elapsed_seconds == 62
     assert account.max_memory_bytes == 23832 * 1024
 
 
 def test_tasks_that_never_ran_are_taken_out_of_their_range() -> None:
-    accounts = {account.job_id: account for account in parse(said(WAITING))}
+    accounts = {account.job_id: account for account in parse(said(WAITING)).known}
     assert sorted(accounts) == ["15_0", "15_2", "15_3", "15_4", "15_5", "15_6"]
     assert accounts["15_3"].state == "RUNNING"
     assert accounts["15_6"].state == "CANCELLED"
@@ -84,12 +84,12 @@ def test_tasks_that_never_ran_are_taken_out_of_their_range() -> None:
     "text, num_bytes", [("4Gc", 32 * 2**30), ("4Gn", 8 * 2**30), ("4G", 4 * 2**30), ("?", 0)]
 )
 def test_memory_is_of_the_whole_job_whatever_it_is_counted_by(text: str, num_bytes: int) -> None:
-    (account,) = parse(row("7", ReqMem=text, AllocCPUS="8", NNodes="2"))
+    (account,) = parse(row("7", ReqMem=text, AllocCPUS="8", NNodes="2")).known
     assert account.asked_memory_bytes == num_bytes
 
 
 def test_times_of_days_are_read() -> None:
-    (account,) = parse(row("7", Elapsed="1-02:03:04", TotalCPU="2-00:00:00"))
+    (account,) = parse(row("7", Elapsed="1-02:03:04", TotalCPU="2-00:00:00")).known
     assert account.elapsed_seconds == 26 * 3600 + 3 * 60 + 4
     assert account.cpu_seconds == 48 * 3600
 
@@ -98,12 +98,12 @@ def test_times_of_days_are_read() -> None:
 def test_gpus_are_busy_for_a_part_of_all_of_them(num_tasks: str, percent: str) -> None:
     job = row("7", AllocTRES="cpu=4,gres/gpu:a100=4,gres/gpu=4")
     step = row("7.0", NTasks=num_tasks, TRESUsageInAve=f"cpu=1,gres/gpuutil={percent}")
-    (account,) = parse(job + step)
+    (account,) = parse(job + step).known
     assert account.gpu_utilization == pytest.approx(0.75)
 
 
 def test_a_state_of_newer_and_narrower_versions_is_the_same_word() -> None:
-    assert [account.state for account in parse(row("7", State="OUT_OF_MEMORY+"))] == [
+    assert [account.state for account in parse(row("7", State="OUT_OF_MEMORY+")).known] == [
         "OUT_OF_MEMORY"
     ]
 
@@ -114,9 +114,9 @@ def test_one_call_asks_for_all_jobs_and_none_where_there_are_none(
 ) -> None:
     calls = tmp_path / "calls"
     programs.add("sacct", f"import sys; print(sys.argv, file=open({str(calls)!r}, 'a'))")
-    assert sacct([]) == []
+    assert sacct([]) == Accounts([], [])
     assert not calls.exists()
-    assert sacct([f"{job}_{index}" for job in (7, 8) for index in range(900)]) == []
+    assert sacct([f"{job}_{index}" for job in (7, 8) for index in range(900)]) == Accounts([], [])
     (line,) = calls.read_text().splitlines()
     assert "'--jobs=7,8'" in line
 
@@ -133,5 +133,17 @@ def test_a_database_that_is_down_is_no_answer(programs: Programs) -> None:
 
 
 def test_a_range_that_cannot_be_read_is_no_answer() -> None:
-    with pytest.raises(SlurmError, match="no list of tasks"):
+    with pytest.raises(SlurmError, match=r"7_\[0,2,\.\.\.\]"):
         parse(row("7_[0,2,...]"))
+
+
+def test_tasks_that_wait_at_equal_distances_are_told_apart() -> None:
+    known = parse(row("5_[3-20:17,30]", State="PENDING")).known
+    assert [account.job_id for account in known] == ["5_3", "5_20", "5_30"]
+
+
+def test_a_line_that_cannot_be_read_costs_itself_alone() -> None:
+    lines = [row("17", TotalCPU="00:01"), row("5_[0,2,...]"), row("5.0", TotalCPU="09:00")]
+    accounts = parse("".join(lines))
+    assert [(account.job_id, account.cpu_seconds) for account in accounts.known] == [("17", 1)]
+    assert accounts.unread == [lines[1].rstrip()]

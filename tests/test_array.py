@@ -10,6 +10,7 @@ from slurm.array import Array, range_text
         ("0-2", (0, 1, 2), None),
         ("4-6%2", (4, 5, 6), 2),
         ("3,7,20-22,7", (3, 7, 20, 21, 22), None),
+        ("3-20:17,0-5:2%4", (0, 2, 3, 4, 20), 4),
     ],
 )
 def test_an_array_is_read_as_slurm_writes_it(
@@ -18,7 +19,9 @@ def test_an_array_is_read_as_slurm_writes_it(
     assert Array.parse(text) == Array(indices, max_running)
 
 
-@pytest.mark.parametrize("text", ["", "a", "3-1", "1-", "-1", "1,,2", "0-9%0", "0-9%", "0:9"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "3-1", "1-", "-1", "1,,2", "0-9%0", "0-9%", "0:9", "0-9:0", "0-9:"]
+)
 def test_what_is_no_array_is_an_error_that_shows_how(text: str) -> None:
     with pytest.raises(ValueError, match="--array"):
         Array.parse(text)

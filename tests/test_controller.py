@@ -102,6 +102,57 @@ def test_a_comment_may_hold_the_separator(programs: Programs) -> None:
     ]
 
 
+def test_a_foreign_comment_of_several_lines_spoils_no_answer(programs: Programs) -> None:
+    foreign = LINE.replace("7_1", "8").replace("/logs/extract#1.0", "first\n\nsecond|x\nCOMMENT|y")
+    programs.add("squeue", f"print({foreign!r}); print({LINE!r})")
+    assert [(entry.job_id, entry.comment) for entry in squeue()] == [
+        ("8", "first\nsecond|x\nCOMMENT|y"),
+        ("7_1", "/logs/extract#1.0"),
+    ]
+
+
+def test_jobs_of_several_clusters_are_read_without_their_headlines(programs: Programs) -> None:
+    programs.add("squeue", f"print('CLUSTER: a', {LINE!r}, '', 'CLUSTER: b', {LINE!r}, sep='\\n')")
+    assert [entry.comment for entry in squeue()] == ["/logs/extract#1.0"] * 2
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["SQUEUE_PARTITION", "SQUEUE_NAMES", "SACCT_LOCAL", "SBATCH_ARRAY_INX", "SCANCEL_INTERACTIVE"],
+)
+def test_a_users_own_settings_hide_no_job(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.setenv(setting, "high")
+    monkeypatch.setenv("SLURM_CONF", "/etc/other.conf")
+    programs.add(
+        "squeue",
+        f"import os; assert {setting!r} not in os.environ\n"
+        "assert os.environ['SLURM_CONF'] == '/etc/other.conf'",
+    )
+    assert squeue() == []
+
+
+def test_a_user_is_who_slurm_takes_them_for(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs.add(
+        "squeue",
+        "import os, pwd, sys\n"
+        "assert f'--user={pwd.getpwuid(os.getuid()).pw_name}' in sys.argv, sys.argv",
+    )
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert squeue() == []
+
+
+def test_a_site_that_runs_no_arrays_says_so(programs: Programs) -> None:
+    programs.add("scontrol", "print('MaxArraySize            = 0')")
+    with pytest.raises(SlurmError, match="runs no arrays") as caught:
+        max_array_size()
+    assert caught.value.is_refusal
+
+
 def test_a_users_own_format_of_times_changes_no_answer(
     programs: Programs,
     monkeypatch: pytest.MonkeyPatch,

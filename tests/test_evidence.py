@@ -14,8 +14,7 @@ from slurm.marker import BEGAN, ENDED, SIGNALLED, Event, append_event
 from slurm.states.accounts import Account
 from slurm.states.judgement import GONE, ended_short, task_states
 from slurm.submission import StepFolder, Submission
-from slurm.submit import SECONDS_UNTIL_KNOWN
-from tests.submissions import LIGHT, manifest_of
+from tests.submissions import LIGHT, grow_old, manifest_of
 from tests.witnesses import SHARD, account, entry, event, judged, note, submitted
 
 
@@ -151,11 +150,28 @@ def test_a_task_of_which_sbatch_has_not_told_is_found_by_its_comment(tmp_path: P
     assert "sbatch has not answered yet" in waiting.doubt
     found = judged(submission, entry("RUNNING", "9_0", submission.comment(0)))
     assert (found.state, found.job_id, found.doubt) == ("RUNNING", "9_0", "")
-    old = dataclasses.replace(
-        submission.manifest, submitted_at=time.time() - SECONDS_UNTIL_KNOWN - 1
-    )
-    (submission.path / "manifest.json").write_text(old.to_json())
+    grow_old(submission)
     assert judged(submission).state == GONE
+
+
+def test_a_job_of_the_same_id_that_bears_another_name_is_a_strangers(
+    submission: Submission,
+) -> None:
+    note(submission, BEGAN)
+    strange = entry("RUNNING", comment="/elsewhere/logs/extract#1.0")
+    assert judged(submission, strange).state == GONE
+    assert judged(submission, entry("RUNNING", comment=f"{submission.comment(0)}7")).state == GONE
+    for ours in (submission.comment(0), f"{submission.comment(0)} gpu-hours=3"):
+        assert judged(submission, entry("RUNNING", comment=ours)).state == "RUNNING"
+
+
+def test_the_cluster_that_sbatch_named_is_said_where_nobody_knows_of_a_task(
+    tmp_path: Path,
+) -> None:
+    submission = submitted(tmp_path, [SHARD])
+    submission.record_job(0, "7", "gpus")
+    assert submission.task_ids() == {SHARD: "7_0"}
+    assert "(sbatch gave it to cluster gpus)" in judged(submission).doubt
 
 
 def test_the_newest_submission_decides(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from mcn.store.holder import Holder
+from mcn.store.lease import ShardBusyError, acquire
+from slurm.board.troubles import ADVICE
 from slurm.marker import BEGAN, ENDED, Event
 from slurm.states.logs import CAUSES, cause_of, end_in_slurm_log, since_start, tail
+from slurm.states.nodes import CAUSES_OF_NODES
 
 # As SLURM 22.05 writes them; those of the time limit and of an out-of-memory kill from memory.
 CANCELLED = """\
@@ -78,6 +82,8 @@ def test_the_end_of_an_earlier_start_is_not_the_end() -> None:
 
 def test_the_log_of_the_first_start_is_all_of_it() -> None:
     assert since_start(CANCELLED + NODE_FAIL, event()) == CANCELLED + NODE_FAIL
+    hours_behind = event(seconds=SECONDS_OF_ALL + 9 * 3600)  # the node is in another time zone
+    assert since_start(CANCELLED, hours_behind) == CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -102,6 +108,18 @@ def test_the_words_of_a_task_betray_why_it_failed(words: str, cause: str) -> Non
     assert cause in CAUSES
     headline = "--- 2026-11-21 14:06:23 job 7_1 on node1 ---\n"
     assert cause_of("", headline + words, event(ENDED)) == cause
+
+
+def test_a_writer_that_was_refused_is_no_fault_of_code_or_node(tmp_path: Path) -> None:
+    lease = tmp_path / "00042.lease"
+    held = acquire(lease, Holder.here(), lease_seconds=0.5)
+    with pytest.raises(ShardBusyError) as refused:
+        acquire(lease, Holder.here())
+    held.release()
+    cause = cause_of("", f"error: {refused.value}\n", event(ENDED))
+    assert cause == "two writers"
+    assert cause in CAUSES and cause not in CAUSES_OF_NODES
+    assert "will fail again" not in ADVICE[cause]
 
 
 def test_words_of_an_earlier_start_are_no_cause() -> None:

@@ -39,7 +39,8 @@ def step(tmp_path: Path) -> StepFolder:
 
 
 def all_now(step: StepFolder) -> list[TaskState]:
-    return list(task_states(step, squeue(), sacct(job_ids(step))).values())
+    queue, accounts = squeue(), sacct(job_ids(step))
+    return list(task_states(step, queue, accounts.known if accounts else None).values())
 
 
 def now(step: StepFolder) -> TaskState:

@@ -8,6 +8,7 @@ from slurm.board.pace import LONGEST_SECONDS, SHORTEST_SECONDS, Pace
 from slurm.board.sources import LATER_LOOKS, Sources
 from slurm.board.states import states_of
 from slurm.board.troubles import advice_lines
+from slurm.environment import STOPPED_EARLY
 from slurm.states.accounts import FIELDS
 from slurm.submission import StepFolder
 from tests.boards import ARRAY, Commands, begin, board, end, launch
@@ -131,10 +132,36 @@ def test_a_queue_that_cannot_be_asked_is_one_line_and_nothing_is_called_gone(
     assert [index for index, state in states.items() if state.is_live] == [2, 3]
 
 
+def test_a_task_that_left_to_be_started_again_has_not_failed_while_the_queue_cannot_be_asked(
+    tmp_path: Path, commands: Commands
+) -> None:
+    extract = launch(tmp_path, "extract", 1)
+    end(extract, 0, STOPPED_EARLY)
+    step = StepFolder(extract.step_folder)
+    commands.say("squeue", "nonsense")
+    (state,) = states_of(step, Sources().look([step])).values()
+    assert (state.state, state.is_live, state.cause) == ("REQUEUED", True, "")
+    assert "the queue knows, which cannot be asked" in state.doubt
+    assert list(advice_lines([board(extract)])) == []
+    commands.say("squeue", "")
+    (state,) = states_of(step, Sources().look([step])).values()
+    assert (state.state, state.is_live, state.cause) == ("FAILED", False, "time limit")
+
+
 def test_accounts_that_cannot_be_asked_are_one_line(step: StepFolder, commands: Commands) -> None:
     commands.say("sacct", "no account at all")
     (complaint,) = Sources().look([step]).complaints
     assert complaint.startswith("sacct answered 'no account at all'")
+
+
+def test_one_line_of_the_accounts_that_cannot_be_read_is_one_line_more(
+    step: StepFolder, commands: Commands
+) -> None:
+    commands.say("sacct", account(4, "FAILED") + account(5, "TIMEOUT").replace("_5", "_[5,...]"))
+    answers = Sources().look([step])
+    (complaint,) = answers.complaints
+    assert complaint.startswith("sacct answered '77_[5,...]|TIMEOUT|")
+    assert [a.job_id for a in answers.accounts or []] == ["77_4"]
 
 
 def test_a_task_of_this_machine_whose_process_is_gone_is_gone_without_slurm(

@@ -25,11 +25,12 @@ from slurm.controller import SlurmError
 from slurm.environment import STOPPED_EARLY
 from slurm.marker import read_events
 from slurm.resources import Resources, Shape
+from slurm.resubmit import resubmit
 from slurm.submission import StepFolder
-from slurm.submit import SECONDS_UNTIL_KNOWN, resubmit, submit
+from slurm.submit import submit
 from slurm.testbed import Testbed
 from tests.slurm_cluster import empty_queue, queue, wait_until, waiting
-from tests.submissions import LIGHT, manifest_of, python
+from tests.submissions import LIGHT, grow_old, manifest_of, python
 
 pytestmark = pytest.mark.slow
 
@@ -243,10 +244,7 @@ def test_a_job_that_sbatch_may_have_taken_is_waited_for_before_it_is_submitted_a
     with pytest.raises(SlurmError, match="whether SLURM has taken it is known in"):
         submit(folder, manifest)
     (submission,) = folder.submissions()
-    path = submission.path / "manifest.json"
-    old = json.loads(path.read_text())
-    old["submitted_at"] = time.time() - SECONDS_UNTIL_KNOWN - 1
-    path.write_text(json.dumps(old))
+    grow_old(submission)
     submit(folder, manifest)
     assert len(waiting(testbed)) == 3
 

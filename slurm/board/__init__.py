@@ -11,6 +11,7 @@
     screen.py      the same for people, as tables
     troubles.py    what went wrong, in lines
     words.py       numbers and times for both
+    dependencies.py  what jobs wait for, also once that has been submitted again
     resubmission.py  what ended short, submitted again
     pace.py        how long to wait between two looks
 

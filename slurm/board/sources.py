@@ -4,6 +4,7 @@ A look costs one squeue, and one sacct where tasks have left the queue since the
 many tasks there are.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -42,16 +43,21 @@ class Sources:
     def look(self, steps: Iterable[StepFolder]) -> Answers:
         """Ask what has to be known of some steps; nothing where SLURM has none of their tasks."""
         steps = list(steps)
-        job_ids = _job_ids(steps)
-        if job_ids is None:
+        tasks = _tasks(steps)
+        if tasks is None:
             return Answers(None, None, [])
         try:
             queue = squeue({user for step in steps for user in step.users()})
         except SlurmError as error:
             complaint = f"{_in_one_line(error)}; states are as the tasks' own markers say"
             return Answers(None, self._known_accounts(), [complaint], is_queue_missing=True)
-        live = {entry.job_id for entry in queue if entry.state not in FINAL_STATES}
-        self._note_ended(job_ids, live)
+        live = {
+            entry.job_id
+            for entry in queue
+            if entry.state not in FINAL_STATES
+            and all(s.may_be(chunk, entry.comment) for s, chunk in tasks.get(entry.job_id, ()))
+        }
+        self._note_ended(set(tasks), live)
         complaints = self._ask_accounts()
         return Answers(queue, self._known_accounts(), complaints)
 
@@ -83,9 +89,9 @@ class Sources:
         self._owed.clear()
         if said is None:
             self._accounts = None
-        else:
-            self._accounts |= {account.job_id: account for account in said}
-        return []
+            return []
+        self._accounts |= {account.job_id: account for account in said.known}
+        return [f"sacct answered {line[:200]!r}, which is left out" for line in said.unread]
 
 
 def _in_one_line(error: SlurmError) -> str:
@@ -93,13 +99,20 @@ def _in_one_line(error: SlurmError) -> str:
     return str(error).strip().splitlines()[-1]
 
 
-def _job_ids(steps: Iterable[StepFolder]) -> set[str] | None:
-    """The newest job of every task that SLURM has taken; None where SLURM was never asked."""
+def _tasks(steps: Iterable[StepFolder]) -> dict[str, list[tuple[Submission, int]]] | None:
+    """Submission and array of the newest tasks that SLURM has taken, by id.
+
+    None where SLURM was never asked.
+    """
     newest = {s.path: s for step in steps for s in step.newest_of_each_task().values()}
     given = [submission for submission in newest.values() if was_given_to_slurm(submission)]
     if not given:
         return None
-    return {job_id for submission in given for job_id in submission.task_ids().values()}
+    tasks: dict[str, list[tuple[Submission, int]]] = defaultdict(list)
+    for submission in given:
+        for _, chunk, job_id in submission.tasks():
+            tasks[job_id].append((submission, chunk))
+    return tasks
 
 
 def was_given_to_slurm(submission: Submission) -> bool:

@@ -17,6 +17,7 @@ ADVICE = {
     "out of memory": "ask for more: --array failed --memory-gb N",
     "time limit": "ask for longer: --array failed --time-limit-minutes N",
     "disk full": "make room first",
+    "two writers": "the log says who else has the shard: leave it to that one",
     "NaN": "the log says where",
     "code": "the log says where; the same code will fail again",
 }
@@ -71,6 +72,9 @@ def advice_lines(boards: Sequence[StepBoard]) -> Iterator[Text]:
                 yield Text.assemble(short, "to submit again what did: ", (command.strip(), "bold"))
             else:
                 yield Text(f"{short}{LAUNCH_AGAIN}")
+    if sum(bool(board.num_short and board.is_on_slurm) for board in boards) > 1:
+        every = "all of them, each after what it waits for: "
+        yield Text.assemble(every, ("python jobs/status.py --resubmit", "bold"))
 
 
 def _tasks(number: int) -> str:

@@ -63,7 +63,16 @@ class Account:
     """How many earlier runs of the job the accounts know."""
 
 
-def sacct(job_ids: Iterable[str]) -> list[Account] | None:
+@dataclass(frozen=True)
+class Accounts:
+    """What `sacct` printed."""
+
+    known: list[Account]
+    unread: list[str]
+    """Lines that cannot be understood."""
+
+
+def sacct(job_ids: Iterable[str]) -> Accounts | None:
     """The account of each job or task of an array among those of these ids; one call for all.
 
     None where the site keeps no accounts.
@@ -73,7 +82,7 @@ def sacct(job_ids: Iterable[str]) -> list[Account] | None:
     """
     jobs = sorted({job_id.split("_")[0] for job_id in job_ids})
     if not jobs:
-        return []
+        return Accounts([], [])
     try:
         answer = call(
             "sacct",
@@ -91,14 +100,15 @@ def sacct(job_ids: Iterable[str]) -> list[Account] | None:
     return parse(answer)
 
 
-def parse(answer: str) -> list[Account]:
+def parse(answer: str) -> Accounts:
     """What `sacct` printed, its ranges of waiting tasks taken apart.
 
     Raises:
-        SlurmError: A line is none of sacct's.
+        SlurmError: None of its lines is one of sacct's.
     """
     accounts: dict[str, Account] = {}
-    for job, steps in _runs(answer):
+    unread: list[str] = []
+    for job, steps in _runs(answer, unread):
         for job_id in _task_ids(job["JobID"]):
             earlier = accounts.get(job_id)
             # A row of waiting tasks may stand beside that of one of them which has begun since.
@@ -107,20 +117,25 @@ def parse(answer: str) -> list[Account]:
             has_run = earlier is not None and earlier.state != PENDING
             restarts = earlier.restarts + 1 if earlier and has_run else 0
             accounts[job_id] = _account(job_id, job, steps, restarts)
-    return list(accounts.values())
+    if unread and not accounts:
+        raise SlurmError(f"sacct answered {unread[0][:200]!r}, which is no line of an account")
+    return Accounts(list(accounts.values()), unread)
 
 
-def _runs(answer: str) -> Iterator[tuple[dict[str, str], list[dict[str, str]]]]:
-    """Each run of each job, with its steps, which follow it."""
+def _runs(answer: str, unread: list[str]) -> Iterator[tuple[dict[str, str], list[dict[str, str]]]]:
+    """Each run of each job, with its steps, which follow it; what is none is put into `unread`."""
     job: dict[str, str] = {}
     steps: list[dict[str, str]] = []
     for line in answer.splitlines():
         values = line.split(SEPARATOR)
-        if len(values) != len(FIELDS) or not values[0][:1].isdigit() or not values[1]:
-            raise SlurmError(f"sacct answered {line[:200]!r}, which is no line of an account")
+        if len(values) != len(FIELDS) or not values[1] or not _task_ids(values[0]):
+            unread.append(line)
+            continue
         row = dict(zip(FIELDS, values, strict=True))
-        if "." in row["JobID"].partition("_[")[0]:
-            steps.append(row)
+        job_id, dot, _ = row["JobID"].partition(".")
+        if dot:
+            if job and job_id == job["JobID"]:  # else the line of its job was not understood
+                steps.append(row)
             continue
         if job:
             yield job, steps
@@ -130,14 +145,16 @@ def _runs(answer: str) -> Iterator[tuple[dict[str, str], list[dict[str, str]]]]:
 
 
 def _task_ids(job_id: str) -> list[str]:
-    """The tasks of `123_[4-9%2]`; any other id alone."""
+    """The tasks of `123_[4-9%2]`; any other id alone; none of what is no id."""
     array, bracket, text = job_id.partition("_[")
+    if not array[:1].isdigit():
+        return []
     if not bracket:
         return [job_id]
     try:
         return [f"{array}_{index}" for index in Array.parse(text.removesuffix("]")).indices]
-    except ValueError as error:
-        raise SlurmError(f"sacct answered with {job_id!r}, which is no list of tasks") from error
+    except ValueError:
+        return []
 
 
 def _account(

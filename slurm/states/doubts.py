@@ -50,7 +50,8 @@ def _of_gone(task: Evidence) -> str:
         return "sbatch never said whether SLURM has taken it, and the queue does not show it"
     if task.account is not None:
         return f"the accounts say {task.account.state}, but the queue has it no more"
-    return f"neither the queue nor the accounts know how it ended, and {_marker_says(task)}"
+    where = f" (sbatch gave it to cluster {task.cluster})" if task.cluster else ""
+    return f"neither the queue nor the accounts know how it ended{where}, and {_marker_says(task)}"
 
 
 def _marker_says(task: Evidence) -> str:

@@ -28,6 +28,8 @@ class Evidence:
     """Whether it was submitted; else it is a task of this machine."""
     is_answered: bool
     """Whether sbatch has said what it did with its array."""
+    cluster: str
+    """Where sbatch has submitted it to; empty where SLURM has no more than one to name."""
     entry: QueueEntry | None
     account: Account | None
     """Of its newest start; None where the accounts know of earlier ones only."""
@@ -72,24 +74,29 @@ class _Answers:
         self.places = {(entry.comment, entry.job_id.partition("_")[2]): entry for entry in queue}
 
     def of(
-        self, job_id: str, place: "_Place", *, has_begun: bool
+        self, job_id: str, place: "_Place", submission: Submission, *, has_begun: bool
     ) -> tuple[QueueEntry | None, Account | None]:
         """What the queue and the accounts have on a task."""
         if not job_id:
             return self.places.get((place.comment, place.task)), None
-        entry, account = self.entries.get(job_id), self.accounts.get(job_id)
+
+        def of_this(job_id: str) -> QueueEntry | None:
+            entry = self.entries.get(job_id)
+            return entry if entry and submission.may_be(place.chunk, entry.comment) else None
+
+        entry, account = of_this(job_id), self.accounts.get(job_id)
         if entry or account or has_begun:
             return entry, account
         # Tasks that are cancelled together before they begin have lost their indices.
         array = job_id.partition("_")[0]
-        return self.entries.get(array), self.accounts.get(array)
+        return of_this(array), self.accounts.get(array)
 
 
 def _of_submission(
     submission: Submission, indices: Sequence[int], slurm: _Answers
 ) -> Iterator[Evidence]:
     ids, places = submission.task_ids(), _places(submission)
-    answered = submission.job_ids().keys()
+    clusters = submission.clusters()
     is_of_slurm = submission.manifest.scheduler == "slurm"
     starts = {index: _newest_start(events) for index, events in _markers(submission, indices)}
     is_pool_alive = any(_is_alive_here(events) for events in starts.values())
@@ -97,13 +104,15 @@ def _of_submission(
         events = starts.get(index, {})
         began = events.get(BEGAN)
         job_id = ids.get(index, began.job_id if began else "")
-        entry, account = slurm.of(job_id, places[index], has_begun=began is not None)
+        place = places[index]
+        entry, account = slurm.of(job_id, place, submission, has_begun=began is not None)
         yield Evidence(
             index=index,
             submission=submission,
             job_id=job_id or (entry.job_id if entry else ""),
             is_of_slurm=is_of_slurm,
-            is_answered=places[index].chunk in answered,
+            is_answered=place.chunk in clusters,
+            cluster=clusters.get(place.chunk, ""),
             entry=entry,
             account=_of_newest_start(account, began),
             began=began,

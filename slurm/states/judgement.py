@@ -115,8 +115,8 @@ def _may_be_live(task: Evidence) -> bool:
     """Whether a task without an end may be at work though the queue does not show it."""
     if not task.is_of_slurm:
         return task.is_alive_here
-    age = time.time() - task.submission.manifest.submitted_at
-    return not task.is_answered and age < SECONDS_UNTIL_KNOWN
+    # Whoever looks may not write there, so this clock has to do; a launch knows better.
+    return not task.is_answered and time.time() - task.submission.touched_at() < SECONDS_UNTIL_KNOWN
 
 
 def _cause(task: Evidence, state: str) -> str:

@@ -19,6 +19,7 @@ CAUSES = (
     "NaN",
     "code",
     "no word",
+    "two writers",
 )
 
 TAIL_BYTES = 8192
@@ -41,6 +42,11 @@ HEADLINE = re.compile(r"^--- .+ job \S+ on \S+.* ---$", re.MULTILINE)
 
 # What a task's own words betray, the surest first.
 SIGNS = {
+    # What `mcn.store` says to the one of two that has no lease, or no more.
+    "two writers": (
+        r"is writing it; wait for its end, or end it|had not renewed its lease or was said to"
+        r"|another process has sealed it in the meantime"
+    ),
     "out of memory": (
         r"MemoryError|OutOfMemoryError|out of memory|oom[-_]kill|Cannot allocate memory"
         r"|bad_alloc|can't allocate memory"
@@ -72,7 +78,12 @@ def tail(path: Path, lines: int = 20) -> str:
 
 
 def since_start(slurm_log_text: str, began: Event) -> str:
-    """What SLURM has written since the last line that surely is of an earlier start."""
+    """What SLURM has written since the last line that surely is of an earlier start.
+
+    Its times are of the node's time zone, and read as if this machine had the same.
+    """
+    if began.restart == 0:
+        return slurm_log_text
     lines = slurm_log_text.splitlines(keepends=True)
     first = 0
     for number, line in enumerate(lines):
