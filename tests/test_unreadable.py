@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from extractors.decode_streams import decode_streams
 from extractors.loads import raw_sizes
 from extractors.media import MediaError, open_media
+from extractors.readable import read_to_end
 from extractors.resize import ResizeConfig, resize_video
 from extractors.streams import MovingPictures, Pictures, Sound, to_words
 from extractors.track import Track, packets
@@ -33,6 +35,11 @@ class Failing(io.BytesIO):
         super().__init__(content[:place] if ends else content)
         self.name = f"file:{path}"
         self.place = len(content) + 1 if ends else place
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        if whence == os.SEEK_DATA:
+            raise OSError(errno.EINVAL, "it knows no holes", self.name)
+        return super().seek(offset, whence)
 
     def read(self, size: int | None = -1, /) -> bytes:
         if self.tell() >= self.place:
@@ -165,6 +172,8 @@ def test_a_stream_that_turns_up_late_costs_nothing(tmp_path: Path) -> None:
 
 def test_too_little_memory_is_not_counted_as_damage(tmp_path: Path) -> None:
     class Starving:
+        name = "h264"
+
         __class__ = VideoCodecContext  # type: ignore[assignment]
         thread_count = 1
 
@@ -176,3 +185,24 @@ def test_too_little_memory_is_not_counted_as_damage(tmp_path: Path) -> None:
         track = Track(video, Fraction(0), Starving())  # type: ignore[arg-type]
         with pytest.raises(MemoryError):
             list(track.decode(next(packets(container, video))))
+
+
+def test_ten_terabytes_of_nothing_are_read_at_once_and_data_among_them_too(tmp_path: Path) -> None:
+    path = tmp_path / "holes"
+    path.touch()
+    os.truncate(path, 10**13)
+    read_to_end(path)
+    with path.open("r+b") as file:
+        file.seek(10**12)
+        file.write(b"data")
+    read_to_end(path)
+
+
+def test_reading_to_the_end_fails_where_a_read_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plain(tmp_path / "source.mp4")
+    read_to_end(path)
+    fail_from(monkeypatch, path, 0.9, ffmpeg_sees_the_end=False)
+    with pytest.raises(OSError, match="Input/output error"):
+        read_to_end(path)
