@@ -4,6 +4,8 @@ import csv
 import heapq
 import os
 from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 
@@ -121,11 +123,11 @@ def read_plan(path: Path) -> Plan:
     with path.open(newline="") as file:
         rows = csv.reader(file)
         next(rows, None)
-        for shard, video_id, *_ in rows:
+        for shard, rows_of_shard in groupby(rows, key=itemgetter(0)):
             index = int(shard)
             if index == len(plan):
                 plan.append([])
-            plan[index].append(video_id)
+            plan[index] += [row[1] for row in rows_of_shard]
     return plan
 
 

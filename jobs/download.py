@@ -61,7 +61,7 @@ def main(arguments: Arguments) -> None:
         _download(task.index, root, arguments)
         return
     root.raw.mkdir(parents=True, exist_ok=True)
-    costs = {video.video_id: 1.0 for video in listed_videos(root)}
+    costs = dict.fromkeys(listed_videos(root).video_ids, 1.0)
     if not costs:
         raise ValueError(
             f"{root.path} lists no videos: put {root.howto100m_csv.name} there, or a "

@@ -190,7 +190,8 @@ def _categories(root: Root) -> dict[str, str]:
     """Of the videos, where there is a manifest that has any."""
     if not root.manifest.exists():
         return {}
-    return {video.video_id: video.category for video in read_manifest(root.manifest)}
+    videos = read_manifest(root.manifest)
+    return dict(zip(videos.video_ids, videos.categories, strict=True))
 
 
 def _snapshot(
