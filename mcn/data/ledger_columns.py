@@ -9,7 +9,7 @@ the columns are missing or damaged, or the lines are not those any more, that is
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mcn.data.failure_class import FailureClass, Retry, is_due
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.store.checksum import crc32c
-from mcn.store.ids import as_texts
+from mcn.store.ids import as_texts, texts_missing
 
 COLUMNS_SUFFIX = ".columns"
 _CLASS_OF_CODE: dict[int, FailureClass] = {1: "permanent", 2: "transient", 3: "poison"}
@@ -60,9 +60,6 @@ class StepColumns:
         done: NDArray[Any] = self.rows[self.rows["failure"] == 0]
         return done
 
-    def done_ids(self) -> list[str]:
-        return as_texts(self.done["video_id"])
-
     def by_id(self, *fields: str) -> dict[str, Any]:
         """One column of the videos that are done, or tuples of several."""
         done = self.done
@@ -70,22 +67,19 @@ class StepColumns:
         values = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
         return dict(zip(as_texts(done["video_id"]), values, strict=True))
 
-    def left(self, video_ids: Iterable[str], retry: Retry | None) -> set[str]:
+    def left(self, video_ids: Collection[str], retry: Retry | None) -> set[str]:
         """Those of the videos that are still to be done, as `is_left` of the ledger says it."""
-        failed = self.rows[self.rows["failure"] > 0]
-        final = [
-            video_id
-            for video_id, failure, attempts in zip(
-                as_texts(failed["video_id"]),
-                failed["failure"].tolist(),
-                failed["attempts"].tolist(),
+        is_final = self.rows["failure"] == 0
+        failed = np.flatnonzero(~is_final)
+        is_final[failed] = [
+            not is_due(_CLASS_OF_CODE[failure], attempts, retry)
+            for failure, attempts in zip(
+                self.rows["failure"][failed].tolist(),
+                self.rows["attempts"][failed].tolist(),
                 strict=True,
             )
-            if not is_due(_CLASS_OF_CODE[failure], attempts, retry)
         ]
-        left = set(video_ids)
-        left.difference_update(final, self.done_ids())
-        return left
+        return texts_missing(video_ids, self.rows["video_id"][is_final])
 
     def poison_attempts(self) -> list[int]:
         """How often each video was tried that last took its decoder down."""

@@ -1,6 +1,7 @@
 """Ids of videos as arrays: a million of them in order, and where they stand among each other."""
 
 from collections.abc import Collection
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -49,3 +50,9 @@ def places_among(ids: Ids, others: Ids) -> Int[np.ndarray, " ids"]:
     is_there = (before >= 0) & (ordered[before] == in_order)
     places[asked[is_there]] = order[before[is_there]]
     return places
+
+
+def texts_missing(texts: Collection[str], ids: Ids) -> set[str]:
+    """Those of the texts that are not among the ids."""
+    is_missing = places_among(as_ids(texts), ids) < 0
+    return set(compress(texts, is_missing.tolist()))
