@@ -1,17 +1,15 @@
 """What finds the nearest centroids, by name."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mcn.choices import EngineName
 from mcn.clustering import faiss_engine, torch_engine
 
 Nearest = Callable[[Float[Tensor, "clusters dim"]], Int[Tensor, " rows"]]
 """Gives the nearest centroid of every row."""
-
-EngineName = Literal["torch", "faiss"]
 
 ENGINES: dict[EngineName, Callable[..., Nearest]] = {
     "torch": torch_engine.nearest_among,

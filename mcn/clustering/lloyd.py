@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mcn.clustering.engines import ENGINES, EngineName, Nearest
+from mcn.choices import EngineName
+from mcn.clustering.engines import ENGINES, Nearest
 from mcn.clustering.seeding import spread_out
 from mcn.clustering.subspace import reduce_dims
 
