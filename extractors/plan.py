@@ -49,7 +49,7 @@ def extend_plan(path: Path, costs: Mapping[str, float], *, videos_per_shard: int
 
 def with_new_videos(plan: Plan, costs: Mapping[str, float], *, videos_per_shard: int) -> Plan:
     """A plan, and shards behind it for videos that it does not know yet."""
-    known = {video_id for shard in plan for video_id in shard}
+    known: set[str] = set().union(*plan)
     new = {video_id: cost for video_id, cost in costs.items() if video_id not in known}
     return _with_shards(plan, new, videos_per_shard=videos_per_shard)
 
