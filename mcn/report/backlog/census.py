@@ -40,8 +40,6 @@ def take_census(root: Root, steps: Steps, *, at: float) -> Census:
     resized = steps.resize.done
     audio = steps.audio.done
     both = audio[are_in(audio, steps.video.done)]
-    of_audio = resized[are_in(resized["video_id"], audio)]
-    of_both = of_audio[are_in(of_audio["video_id"], both)]
     num_frames = int(resized["num_frames"].sum())
     mean = num_frames / len(resized) if len(resized) else 1.0
     num_deleted = int(resized["is_source_deleted"].sum())
@@ -55,16 +53,17 @@ def take_census(root: Root, steps: Steps, *, at: float) -> Census:
     frames = {
         "downloaded": downloaded * mean,
         "resized": float(num_frames),
-        "audio extracted": _frames(of_audio, len(audio), mean),
-        "audio and video extracted": _frames(of_both, len(both), mean),
+        "audio extracted": _frames(resized, audio, mean),
+        "audio and video extracted": _frames(resized, both, mean),
     }
     expected = max(_num_in_manifest(root.manifest), downloaded)
     return Census(at, expected, videos, frames)
 
 
-def _frames(known: NDArray[Any], num_videos: int, mean: float) -> float:
-    """Of so many videos, of which these are in the ledger; others count as the mean."""
-    return float(known["num_frames"].sum() + (num_videos - len(known)) * mean)
+def _frames(resized: NDArray[Any], video_ids: NDArray[Any], mean: float) -> float:
+    """Of these videos; one that is not in the ledger counts as the mean."""
+    known = resized["num_frames"][are_in(resized["video_id"], video_ids)]
+    return float(known.sum() + (len(video_ids) - len(known)) * mean)
 
 
 def _num_raw(folder: Path) -> int:
