@@ -6,6 +6,8 @@ describes [t / 6.25, (t + 1) / 6.25) seconds. Not covered here: reading sound fr
 (media.py), and sampling rates other than 16 kHz, which resizing has already brought about.
 """
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -28,19 +30,36 @@ FRAMES_PER_BLOCK = 6_000
 """Spectra held at a time; an hour at once would take a gigabyte."""
 
 
-def log_mel(waveform: Float[Tensor, " samples"], sample_rate: int) -> Float[Tensor, "40 frames"]:
+Silence = Literal["published", "quiet"]
+
+
+def log_mel(
+    waveform: Float[Tensor, " samples"], sample_rate: int, *, silence: Silence = "published"
+) -> Float[Tensor, "40 frames"]:
     """Power in 40 mel bands every 10 ms, in dB relative to the file's loudest, from -80 to 0.
 
     Frame t is centred on sample 160 t, with zeros beyond both ends, so there are
     samples // 160 + 1 of them. As published (Harwath et al., 2018; librosa's conventions): mean
-    removed, pre-emphasis, symmetric Hamming window, Slaney's mel scale and normalisation.
+    removed, pre-emphasis, symmetric Hamming window, Slaney's mel scale and normalisation. In
+    float64 for float64, else in float32, on the waveform's device.
 
-    The published code gives 0 dB throughout for a silent file, as if it were the loudest of
-    noises; here silence is -80 dB throughout.
+    Args:
+        waveform: Samples of one channel, floating-point numbers.
+        sample_rate: Samples a second.
+        silence: A file without a power above 1e-10 in any band is "published" as 0 dB throughout,
+            as if it were the loudest of noises; or it is "quiet", -80 dB throughout.
 
     Raises:
-        ValueError: If there are no samples, or not 16,000 of them a second.
+        ValueError: If there are no samples, or not 16,000 of them a second, or something else than
+            one row of floating-point numbers.
     """
+    if not (
+        isinstance(waveform, Tensor) and waveform.ndim == 1 and waveform.dtype.is_floating_point
+    ):
+        raise ValueError(
+            f"a sound is wanted as a tensor of one row of floating-point numbers, and "
+            f"{_described(waveform)} was given"
+        )
     if sample_rate != SAMPLE_RATE:
         raise ValueError(
             f"the sound has {sample_rate} samples a second, log-mel spectrograms are made of "
@@ -48,16 +67,27 @@ def log_mel(waveform: Float[Tensor, " samples"], sample_rate: int) -> Float[Tens
         )
     if not len(waveform):
         raise ValueError("the sound has no samples, so it has no spectrogram")
-    power = _mel_power(waveform)
+    power = _mel_power(waveform.to(torch.promote_types(waveform.dtype, torch.float32)))
     loudest = power.max()
-    if loudest <= LEAST_POWER:
+    if silence == "quiet" and loudest <= LEAST_POWER:
         return torch.full_like(power, QUIETEST_DB)
+    loudest = loudest.clamp_min(LEAST_POWER)
     decibels = 10 * (power.clamp_min(LEAST_POWER).log10() - loudest.log10())
     return decibels.clamp_min(QUIETEST_DB)
 
 
+def _described(given: object) -> str:
+    if isinstance(given, Tensor):
+        return (
+            f"a tensor of {str(given.dtype).removeprefix('torch.')} of shape {tuple(given.shape)}"
+        )
+    return f"a {type(given).__name__}"
+
+
 def _mel_power(waveform: Float[Tensor, " samples"]) -> Float[Tensor, "40 frames"]:
-    window = torch.hamming_window(FFT_SAMPLES, periodic=False, dtype=waveform.dtype)
+    window = torch.hamming_window(
+        FFT_SAMPLES, periodic=False, dtype=waveform.dtype, device=waveform.device
+    )
     bands = melscale_fbanks(
         FFT_SAMPLES // 2 + 1,
         LOWEST_HZ,
@@ -66,7 +96,7 @@ def _mel_power(waveform: Float[Tensor, " samples"]) -> Float[Tensor, "40 frames"
         SAMPLE_RATE,
         norm="slaney",
         mel_scale="slaney",
-    ).to(waveform.dtype)
+    ).to(waveform)
     mean = waveform.mean()
     num_frames = len(waveform) // HOP_SAMPLES + 1
     blocks = []

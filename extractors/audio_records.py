@@ -74,7 +74,9 @@ class AudioRecords(MediaSource):
         return torch.cat(list(pieces))
 
     def row_maker(self) -> OneByOne:
-        return OneByOne(lambda waveform: self.extractor(log_mel(waveform, SAMPLE_RATE)))
+        return OneByOne(
+            lambda waveform: self.extractor(log_mel(waveform, SAMPLE_RATE, silence="quiet"))
+        )
 
     def record(self, video_id: str, rows: Tensor, completeness: float) -> Record:
         return network_record(video_id, rows, completeness, self.fingerprint)

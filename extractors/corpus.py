@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from extractors.media import MediaError
+from extractors.publish import publish
 from extractors.resize import ResizeConfig
 from extractors.video_name import check_name
 from mcn.data.benchmark_folder import has_annotation, read_benchmark, sentences_of_videos
@@ -40,15 +41,20 @@ def listed_videos(root: Root) -> Videos:
     Their lengths are those of the resized videos, else what the manifest says, else what the site
     said at downloading.
     """
+    before, videos = _videos_before_and_now(root)
+    if videos != before or not root.manifest.exists():
+        write_manifest(root.manifest, videos)
+    return videos
+
+
+def _videos_before_and_now(root: Root) -> tuple[Videos, Videos]:
+    """As the manifest has them, and as it should."""
     before = read_manifest(root.manifest) if root.manifest.exists() else Videos()
     if root.howto100m_csv.exists():
         videos = from_howto100m(root.howto100m_csv, root.raw).with_lengths_of(before)
     else:
         videos = before.with_files({video.video_id: video.path for video in _raw_videos(root)})
-    videos = _with_known_lengths(root, videos)
-    if videos != before or not root.manifest.exists():
-        write_manifest(root.manifest, videos)
-    return videos
+    return before, _with_known_lengths(root, videos)
 
 
 def _raw_videos(root: Root) -> list[Video]:
@@ -74,8 +80,8 @@ def _with_known_lengths(root: Root, videos: Videos) -> Videos:
 
 
 def raw_videos(root: Root) -> dict[str, Path]:
-    """The raw file of each video that has one."""
-    videos = listed_videos(root)
+    """The raw file of each video that has one; the manifest stays as it is."""
+    _, videos = _videos_before_and_now(root)
     files = zip(videos.video_ids, videos.paths, strict=True)
     return {video_id: root.path / path for video_id, path in files if path}
 
@@ -117,7 +123,7 @@ def claim_resize_rule(root: Root, config: ResizeConfig) -> None:
     path = root.resized / "rule.json"
     rule = dataclasses.asdict(config)
     if path.exists():
-        before = json.loads(path.read_text())
+        before = read_rule(path)
         if before != rule:
             differing = [name for name in rule if rule[name] != before.get(name)]
             raise ValueError(
@@ -128,7 +134,23 @@ def claim_resize_rule(root: Root, config: ResizeConfig) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
     aside.write_text(json.dumps(rule, indent=2) + "\n")
-    aside.replace(path)
+    publish(aside, path)
+
+
+def read_rule(path: Path) -> dict[str, str | int | float]:
+    """How the videos beside this file were resized.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    try:
+        rule: dict[str, str | int | float] = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): write into it how these videos were resized, or remove "
+            "it, and the next jobs/resize.py writes what it is asked for"
+        ) from error
+    return rule
 
 
 @dataclass(frozen=True)
@@ -142,6 +164,8 @@ class ResizedVideos:
     """How much of each there is."""
     seconds: dict[str, float]
     """How long each is."""
+    num_errors: dict[str, int] = field(default_factory=dict)
+    """At how many places the raw file of each was damaged, where that was counted."""
 
     @classmethod
     def below(cls, root: Root) -> "ResizedVideos":
@@ -156,9 +180,10 @@ class ResizedVideos:
         columns = read_columns(resize_ledger(root))
         return cls(
             root.resized,
-            json.loads(rule.read_text()),
+            read_rule(rule),
             completeness=columns.by_id("completeness"),
             seconds=columns.by_id("seconds"),
+            num_errors=columns.by_id("num_errors"),
         )
 
     def path(self, video_id: str) -> Path:

@@ -37,6 +37,10 @@ class Tap(Protocol):
     def completeness(self) -> float:
         """At the end, how much of it there was."""
 
+    @property
+    def num_errors(self) -> int:
+        """At how many places it was damaged so far."""
+
     def push(self, packet: MediaPacket) -> Iterator[NDArray[Any]]: ...
 
     def finish(self) -> Iterator[NDArray[Any]]: ...
@@ -46,7 +50,7 @@ def decode_streams(path: Path, *, streams: list[Message]) -> Iterator[Labelled]:
     """What comes of each stream: arrays under its number, and how it ended.
 
     The label of an array is `{"stream": number}`. The last one of each stream is empty and has
-    either `completeness`, or `reason` and `message` of an error that was the stream's own.
+    either `completeness` and `num_errors`, or `reason` and `message` of an error of its own.
 
     Raises:
         MediaError: If the file cannot be opened; "cut-off" if several streams are wanted and it
@@ -104,12 +108,17 @@ class SoundTap(SoundDecoder):
         promised_seconds = self.track.promised_seconds or self.track.span_seconds
         return Share(self.track.decoded_seconds, promised_seconds).completeness
 
+    @property
+    def num_errors(self) -> int:
+        return self.track.num_errors
+
 
 def _finished(number: int, tap: Tap) -> Iterator[Labelled]:
     try:
         for array in tap.finish():
             yield Labelled(array, {"stream": number})
-        yield Labelled(NOTHING, {"stream": number, "completeness": tap.completeness})
+        health = {"completeness": tap.completeness, "num_errors": tap.num_errors}
+        yield Labelled(NOTHING, {"stream": number, **health})
     except MediaError as error:
         yield _failed(number, error)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from extractors.download import DownloadConfig
 from extractors.download_errors import BlockedError
+from extractors.publish import publish
 from mcn.stop import StopRequest
 
 _LOOK_SECONDS = 1.0
@@ -105,11 +106,11 @@ class Pause:
     def _read(self) -> Notice | None:
         try:
             return Notice(**json.loads(self.path.read_text()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, TypeError):  # damaged is as good as gone
             return None
 
     def _write(self, notice: Notice) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         aside = self.path.with_name(f"{self.path.name}.{os.uname().nodename}.{os.getpid()}.tmp")
         aside.write_text(json.dumps(asdict(notice)) + "\n")
-        aside.replace(self.path)
+        publish(aside, self.path)

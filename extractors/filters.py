@@ -23,24 +23,23 @@ def pulled(graph: Graph) -> Iterator[VideoFrame | AudioFrame]:
             return
 
 
-def audio_graph(first: AudioFrame, *, sample_rate: int, frame_size: int = 0) -> Graph:
-    """Turns frames like `first` into mono sound that begins at time 0.
+def audio_graph(first: AudioFrame, *, sample_rate: int, first_sample: int = 0) -> Graph:
+    """Turns frames like `first` into mono sound that begins at one sample, by default at time 0.
 
     Silence fills what is missing before the first frame, and gaps of more than 0.1 s.
 
     Args:
         first: The first frame that will be pushed.
         sample_rate: Of what comes out.
-        frame_size: Samples in a frame that comes out; 0 leaves it open.
+        first_sample: Where it begins, in samples of what comes out, as near as one of `first` is.
     """
+    first_pts = round(Fraction(first_sample * first.sample_rate, sample_rate))  # of what goes in
     chain = [
         f"abuffer=sample_rate={first.sample_rate}:sample_fmt={first.format.name}"
         f":channel_layout={first.layout.name}:time_base={first.time_base}",
-        f"aresample={sample_rate}:async=1:first_pts=0",
+        f"aresample={sample_rate}:async=1:first_pts={first_pts}",
         "aformat=sample_fmts=fltp:channel_layouts=mono",
     ]
-    if frame_size:
-        chain.append(f"asetnsamples={frame_size}:pad=0")
     return _linked([*chain, "abuffersink"])
 
 

@@ -67,7 +67,9 @@ class LogMelRecords(MediaSource):
         return torch.cat(list(pieces))
 
     def row_maker(self) -> OneByOne:
-        return OneByOne(lambda waveform: log_mel(waveform, SAMPLE_RATE).T.contiguous())
+        return OneByOne(
+            lambda waveform: log_mel(waveform, SAMPLE_RATE, silence="quiet").T.contiguous()
+        )
 
     def record(self, video_id: str, rows: Tensor, completeness: float) -> Record:
         # Where it is silent a row is the same in all bands.

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 import av
@@ -23,8 +22,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import Float32, UInt8
 
-from extractors.filters import audio_graph
-from extractors.lane import Lane
+from extractors.sound_lane import SoundLane
 from extractors.track import MediaPacket, Track, packets
 
 FORMATS = "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,asf,ogg,wav,flac"
@@ -240,10 +238,8 @@ class SoundDecoder:
         self._path = path
         self._pieces: list[Float32[np.ndarray, " some"]] = []
         self._has_sound = False
-        self._lane = Lane(
-            self.track,
-            partial(audio_graph, sample_rate=sample_rate),
-            lambda frame: self._pieces.append(frame.to_ndarray()[0]),
+        self._lane = SoundLane(
+            self.track, sample_rate, lambda frame: self._pieces.append(frame.to_ndarray()[0])
         )
 
     def push(self, packet: MediaPacket) -> Iterator[Float32[np.ndarray, " some"]]:

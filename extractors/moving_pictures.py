@@ -59,6 +59,11 @@ class MovingPictureTap:
         promised_seconds = track.promised_seconds or track.span_seconds
         return Share(track.decoded_seconds, promised_seconds).completeness
 
+    @property
+    def num_errors(self) -> int:
+        """At how many places it was damaged so far."""
+        return self._track.num_errors
+
     def push(self, packet: MediaPacket) -> Iterator[UInt8[np.ndarray, "some height width 3"]]:
         for frame in self._track.decode(packet):
             assert isinstance(frame, VideoFrame)

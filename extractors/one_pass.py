@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Protocol, runtime_checkable
@@ -20,6 +20,7 @@ from extractors.extract import RecordSource, Wanted, failed_record
 from extractors.media import MediaError
 from extractors.sandbox import DEFAULT_LIMITS, Sandbox, SandboxLimits
 from extractors.streams import Stream, to_words
+from mcn.store.layout import NOT_COUNTED
 from mcn.store.record import Record
 
 
@@ -62,9 +63,15 @@ class Decoding:
 
 
 @dataclass(frozen=True)
+class _Health:
+    completeness: float
+    num_errors: int
+
+
+@dataclass(frozen=True)
 class _Decoded:
     frames: Tensor
-    completeness: float
+    health: _Health
 
 
 _Outcomes = dict[int, _Decoded | MediaError]
@@ -82,7 +89,7 @@ def records_in_one_pass(
         decoding: Several files at once need so many cores.
     """
     makers = [source.row_maker() for source in sources]
-    completeness: dict[tuple[int, str], float] = {}
+    healths: dict[tuple[int, str], _Health] = {}
 
     def finished(number: int) -> Iterator[tuple[int, Record]]:
         source = sources[number]
@@ -90,7 +97,9 @@ def records_in_one_pass(
             if isinstance(rows, MediaError):
                 yield number, failed_record(video_id, rows.reason, source.fingerprint)
             else:
-                yield number, source.record(video_id, rows, completeness.pop((number, video_id)))
+                health = healths.pop((number, video_id))
+                record = source.record(video_id, rows, health.completeness)
+                yield number, replace(record, num_errors=health.num_errors)
 
     with (
         _sandboxes(decoding) as sandboxes,
@@ -107,7 +116,7 @@ def records_in_one_pass(
         for video_id, outcomes in videos:
             for number, outcome in outcomes.items():
                 if isinstance(outcome, _Decoded):
-                    completeness[number, video_id] = outcome.completeness
+                    healths[number, video_id] = outcome.health
                     makers[number].add(video_id, outcome.frames)
                 else:
                     makers[number].add(video_id, outcome)
@@ -197,4 +206,7 @@ def _outcome(
         return MediaError(
             "truncated", f"{video_id}: {completeness:.1%} of what the source promised is there"
         )
-    return _Decoded(source.frames(pieces), completeness)
+    num_errors = source.videos.num_errors.get(video_id, NOT_COUNTED)
+    if num_errors != NOT_COUNTED:
+        num_errors += ending["num_errors"]
+    return _Decoded(source.frames(pieces), _Health(completeness, num_errors))

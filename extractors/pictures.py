@@ -60,6 +60,11 @@ class PictureTap:
         """The share of the pictures that the file promised."""
         return min(1.0, self.num_pictures / self.num_promised)
 
+    @property
+    def num_errors(self) -> int:
+        """At how many places it was damaged so far."""
+        return self._decoder.track.num_errors
+
     def push(self, packet: MediaPacket) -> Iterator[UInt8[np.ndarray, "some height width 3"]]:
         for seconds, picture in self._decoder.push(packet):
             self._check(seconds, picture)

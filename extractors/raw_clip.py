@@ -58,7 +58,7 @@ def read_clip(
     try:
         samples = stretch.sound(SAMPLE_RATE)
         if len(samples):
-            mel = log_mel(torch.from_numpy(samples), SAMPLE_RATE)
+            mel = log_mel(torch.from_numpy(samples), SAMPLE_RATE, silence="quiet")
             spectrogram = mel.T.to(torch.float16).numpy()
     except MediaError as error:
         problems.append(error.message)

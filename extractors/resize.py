@@ -13,16 +13,12 @@ from typing import Literal
 from av.container import InputContainer
 from av.stream import Stream
 
-from extractors.filters import Fit, audio_graph, video_graph
+from extractors.filters import Fit, video_graph
 from extractors.lane import Lane
 from extractors.media import MediaError, find_audio, find_video, open_media, start_seconds
 from extractors.publish import publish
-from extractors.standard_form import (
-    AUDIO_FRAME_SIZE,
-    AUDIO_RATES,
-    StandardFormWriter,
-    check_standard_form,
-)
+from extractors.sound_lane import SoundLane
+from extractors.standard_form import AUDIO_RATES, StandardFormWriter, check_standard_form
 from extractors.track import Track, least_share, packets
 from extractors.wav import share_there
 
@@ -79,7 +75,7 @@ class ResizedVideo:
     completeness: float
     """Share of what the source promised that could be decoded, in time; at most 1."""
     num_errors: int
-    """Places where the source was damaged."""
+    """Places at which the source was damaged, as far as the decoders said so."""
 
 
 def resize_video(
@@ -138,7 +134,6 @@ def _convert(
     video, audio = find_video(container), find_audio(container)
     if video is None and (audio is None or not accepts_sound_alone):
         raise MediaError("no-video", f"{source}: there is no video in it")
-    to_audio = partial(audio_graph, sample_rate=config.sample_rate, frame_size=AUDIO_FRAME_SIZE)
     start = start_seconds(container)
     with StandardFormWriter(
         aside,
@@ -150,7 +145,7 @@ def _convert(
         sample_rate=config.sample_rate if audio else None,
         colours_of=video,
     ) as writer:
-        lanes: dict[Stream, Lane] = {}
+        lanes: dict[Stream, Lane | SoundLane] = {}
         if video is not None:
             to_video = partial(
                 video_graph,
@@ -163,7 +158,7 @@ def _convert(
             )
             lanes[video] = Lane(Track(video, start), to_video, writer.write)
         if audio is not None:
-            lanes[audio] = Lane(Track(audio, start), to_audio, writer.write)
+            lanes[audio] = SoundLane(Track(audio, start), config.sample_rate, writer.write)
         for packet in packets(container, *lanes):
             lanes[packet.stream].push(packet)
         for lane in lanes.values():

@@ -227,4 +227,5 @@ def _resize(
         num_frames=resized.num_frames,
         has_audio=resized.has_audio,
         completeness=resized.completeness,
+        num_errors=resized.num_errors,
     )

@@ -152,5 +152,5 @@ def _fit_to_sound(root: Root, network: nn.Module) -> None:
             waveform = torch.from_numpy(read_waveform(path, SAMPLE_RATE))
         except MediaError:  # without sound
             continue
-        spectrograms.append(log_mel(waveform, SAMPLE_RATE)[None])
+        spectrograms.append(log_mel(waveform, SAMPLE_RATE, silence="quiet")[None])
     fit_batch_norms(network, spectrograms)

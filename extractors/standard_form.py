@@ -21,8 +21,6 @@ from extractors.track import packets
 
 AUDIO_BIT_RATE = 64_000
 AUDIO_RATES = tuple(av.Codec("aac", "w").audio_rates or ())
-AUDIO_FRAME_SIZE = 1024
-"""Samples in a frame of AAC."""
 
 UNSPECIFIED_MATRIX = 2
 RGB_MATRIX = 0

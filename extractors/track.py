@@ -4,6 +4,8 @@ A decoder that meets damage says so and goes on, or says nothing at all and ends
 therefore adds up the time that its frames cover, to be held against what the file promised.
 """
 
+import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,13 +22,33 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from extractors.complaints import is_behind_damage, marked, num_complaints
+from extractors.suspects import Suspects
+
 if TYPE_CHECKING:
     MediaPacket = Packet[Stream]
 else:
     MediaPacket = Packet  # which takes no parameters when run
 
 MAX_GAP_SECONDS = 600
-"""A frame that comes later than this after the one before it has a damaged time stamp."""
+"""A frame that comes later than this after the one before it, and after the end that the file
+promises, has a damaged time stamp."""
+
+UNPROMISING = ("mpegts", "mpeg")
+"""Containers that say nothing of their length: FFmpeg takes it from the time stamps."""
+
+PROMISING = "mov,mp4,m4a,3gp,3g2,mj2"
+"""The container whose index has a frame for every packet, and says how long each stays."""
+
+SPARING = "mpeg4"
+"""The codec that has packets for "as before", of which no frame comes."""
+
+FEW_FRAMES = 3
+"""What may come to nothing in such a container: a frame's second field, or what is shown before the
+first keyframe."""
+
+NEAR_PACKETS = 3
+"""How far from the gap that it left damage may be noticed: a parser is a packet or two behind."""
 
 ROUNDING_SECONDS = 0.05
 """What a promise may exceed the truth by: about a frame."""
@@ -41,7 +63,7 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[MediaPacket
         if stream not in streams:
             stream.discard = Discard.all
     try:
-        yield from container.demux(*streams)
+        yield from marked(container.demux(*streams))
     except av.error.FFmpegError:
         for stream in streams:
             flush: MediaPacket = Packet()
@@ -58,7 +80,8 @@ class Track:
     """One stream under decoding, on a single thread; its frames count time from the file's start.
 
     Attributes:
-        num_errors: Packets that could not be decoded, and frames that are known to be damaged.
+        num_errors: Packets at which something was found damaged, by the demuxer or the decoder, and
+            frames that could not be used.
         end_seconds: Where the last frame so far ends.
     """
 
@@ -76,10 +99,15 @@ class Track:
         self._time_base = time_base_of(stream)
         self._start_pts = round(start_seconds / self._time_base)
         self._begin_seconds: float | None = None
+        self._last_seconds = -math.inf
         self._lost_seconds = 0.0
-        self._is_broken = False
-        self._form: tuple[object, ...] | None = None
+        self._suspects = Suspects()
+        self._recent_seconds: deque[float] = deque(maxlen=NEAR_PACKETS)
+        self._num_wary = 0
         self._decoder.thread_count = 1
+        self._promises_frames = (
+            stream.container.format.name == PROMISING and self._decoder.name != SPARING
+        )
 
     @property
     def promised_seconds(self) -> float | None:
@@ -102,30 +130,81 @@ class Track:
 
     def decode(self, packet: MediaPacket) -> Iterator[VideoFrame | AudioFrame]:
         """The frames that a packet completes; damage is counted and passed over."""
+        seconds = self._note_packet(packet)
+        before = num_complaints()
         try:
             frames = self._decoder.decode(packet)
         except av.error.FFmpegError:
-            self._note_damage()
+            self._note_damage(seconds)
+            self._be_wary()
             return
+        if any(frame.is_corrupt for frame in frames):
+            self._note_damage(seconds)
+            self._be_wary()
+        elif num_complaints() > before:  # maybe of nothing: only a packet without a frame is lost
+            self._note_damage(seconds)
         for frame in frames:
-            seconds, duration_seconds = self._place(frame)
-            if seconds > self.end_seconds + MAX_GAP_SECONDS or not self._has_form(frame):
-                self._note_damage()
-                continue
-            self.num_errors += frame.is_corrupt
-            if self._begin_seconds is None:
-                self._begin_seconds = self.end_seconds = 0.0 if self._is_broken else seconds
-            if isinstance(frame, AudioFrame) and seconds > self.end_seconds + SILENCE_SECONDS:
-                self._note_damage()
-            if self._is_broken:
-                self._lost_seconds += max(0.0, seconds - self.end_seconds)
-                self._is_broken = False
-            self.end_seconds = max(self.end_seconds, seconds + duration_seconds)
-            yield frame
+            if self._take(frame):
+                yield frame
 
-    def _note_damage(self) -> None:
+    def _note_packet(self, packet: MediaPacket) -> float:
+        """When the packet's frame comes; suspects what may have been lost before it or with it."""
+        ticks = packet.dts if packet.pts is None else packet.pts
+        if ticks is None:
+            return self._recent_seconds[-1] if self._recent_seconds else self.end_seconds
+        seconds = float((ticks - self._start_pts) * self._time_base)
+        if self._num_wary:
+            self._num_wary -= 1
+            self._suspects.add(self._recent_seconds[-1], seconds)
+        self._recent_seconds.append(seconds)
+        if is_behind_damage(packet) or packet.is_corrupt:
+            self.num_errors += 1
+            self._be_wary()
+        if self._promises_frames and not packet.is_discard:
+            least = FEW_FRAMES * float((packet.duration or 0) * self._time_base)
+            self._suspects.add(seconds, seconds, least_gap_seconds=least)
+        return seconds
+
+    def _be_wary(self) -> None:
+        """Suspects any gap among the packets around this one: what is lost may have lain there."""
+        if self._recent_seconds:
+            self._suspects.add(min(self._recent_seconds), max(self._recent_seconds))
+            self._num_wary = NEAR_PACKETS
+
+    def _take(self, frame: VideoFrame | AudioFrame) -> bool:
+        """Places a frame in time; whether it can be used there."""
+        seconds, duration_seconds = self._place(frame)
+        if seconds > max(self.end_seconds + MAX_GAP_SECONDS, self._promised_end_seconds):
+            self._note_damage(self.end_seconds)
+            return False
+        if self._begin_seconds is None:
+            first_seconds = self._suspects.first_seconds
+            begin = seconds if first_seconds is None else min(seconds, first_seconds)
+            self._begin_seconds = self.end_seconds = begin
+        if frame.is_corrupt:
+            self._suspects.add(self._last_seconds, seconds + duration_seconds)
+        lost_seconds = self._suspects.lost_before(
+            seconds, last_seconds=self._last_seconds, end_seconds=self.end_seconds
+        )
+        if isinstance(frame, AudioFrame) and seconds > self.end_seconds + SILENCE_SECONDS:
+            self.num_errors += 1
+            lost_seconds = seconds - self.end_seconds
+        self._lost_seconds += lost_seconds
+        self._last_seconds = seconds
+        self.end_seconds = max(self.end_seconds, seconds + duration_seconds)
+        return True
+
+    @property
+    def _promised_end_seconds(self) -> float:
+        container = self.stream.container
+        assert isinstance(container, InputContainer)
+        if container.format.name in UNPROMISING or not container.duration:
+            return 0.0
+        return float(container.duration / av.time_base)
+
+    def _note_damage(self, seconds: float) -> None:
         self.num_errors += 1
-        self._is_broken = True
+        self._suspects.add(seconds, seconds)
 
     def _place(self, frame: VideoFrame | AudioFrame) -> tuple[float, float]:
         """Sets the frame's time to count from the file's start; returns it, and how long it is."""
@@ -140,14 +219,6 @@ class Track:
         else:
             duration_seconds = float(1 / (self.stream.average_rate or 1))
         return float(frame.pts * self._time_base), duration_seconds
-
-    def _has_form(self, frame: VideoFrame | AudioFrame) -> bool:
-        """Whether sound goes on in the form in which it began: a filter cannot change over."""
-        if isinstance(frame, VideoFrame):
-            return True
-        form = frame.format.name, frame.sample_rate, frame.layout.name
-        self._form = self._form or form
-        return form == self._form
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from mcn.objectives import Stage
 from mcn.probes.settings import ProbeSettings
 from mcn.progress import Progress
 from mcn.root import Root
-from mcn.training.config import DEMO, MMV, TrainConfig
+from mcn.training.config import TrainConfig
+from mcn.training.presets import DEMO, MMV
 from mcn.training.xdc.config import DEMO as XDC_DEMO
 from mcn.training.xdc.config import Method, XdcConfig
 from slurm.launch import Target

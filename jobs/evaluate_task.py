@@ -11,7 +11,13 @@ from extractors.corpus import resized_videos
 from jobs.evaluation_report import report
 from jobs.known_results import known_results, results_that_agree
 from jobs.probe_runs import probe_features, probe_runs, written_probes
-from mcn.data.benchmark_folder import TITLES, benchmark_folders, read_benchmark, sentences_of_videos
+from mcn.data.benchmark_folder import (
+    TITLES,
+    benchmark_folders,
+    films_of_clips,
+    read_benchmark,
+    sentences_of_videos,
+)
 from mcn.data.probe_folder import has_labels
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.data.stores import Features, open_stores
@@ -163,6 +169,7 @@ def _benchmarks(root: Root, features: Features) -> dict[str, BenchmarkData]:
                 TITLES.get(folder.name, folder.name),
                 open_stores(Root(folder).store, features),
                 sentences_of_videos(read_benchmark(folder), seconds),
+                films_of_clips(folder),
             )
     return benchmarks
 

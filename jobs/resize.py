@@ -175,6 +175,12 @@ def _print_outcomes(root: Root) -> None:
     outcomes = read_ledger(resize_ledger(root)).values()
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     print(f"resized: {len(outcomes) - len(failed)} videos, {len(failed)} failed")
+    for outcome in outcomes:
+        if outcome.status == "done" and (outcome.completeness < 1 or outcome.num_errors > 0):
+            print(
+                f"  {outcome.video_id}: done, {outcome.completeness:.1%} complete, "
+                f"damaged at {max(0, outcome.num_errors)} places"
+            )
     for outcome in failed:
         print(f"  {outcome.video_id}: {outcome.detail} ({outcome.failure})")
 

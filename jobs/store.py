@@ -10,6 +10,7 @@ from tyro.conf import Positional, subcommand
 
 from jobs.command import run_command
 from jobs.store_import import Import, import_features
+from jobs.store_import_clips import ImportClips, import_clips
 from jobs.store_overview import print_overview
 from mcn.progress import Progress
 from mcn.root import Root
@@ -213,6 +214,7 @@ Command = (
     | Repair
     | Merge
     | Import
+    | ImportClips
     | Export
     | Annotated[TakeSnapshot, subcommand("snapshot")]
 )
@@ -231,6 +233,8 @@ def main(command: Command) -> None:
             merge(command)
         case Import():
             import_features(command)
+        case ImportClips():
+            import_clips(command)
         case Export():
             export_store(command.folder, command.to, command.layout)
         case TakeSnapshot():

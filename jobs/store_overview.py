@@ -25,7 +25,7 @@ def _overview(summaries: Mapping[str, Summary]) -> Table:
     table = Table()
     table.add_column("store", overflow="fold")
     table.add_column("fingerprint", overflow="fold")
-    for column in ("sealed", "begun", "done", "failed", "waiting", "rows", "GB"):
+    for column in ("sealed", "begun", "done", "damaged", "failed", "waiting", "rows", "GB"):
         table.add_column(column, justify="right")
     for label, summary in summaries.items():
         begun = f"{summary.under_construction} ({summary.records_under_construction} records)"
@@ -35,6 +35,7 @@ def _overview(summaries: Mapping[str, Summary]) -> Table:
             f"{summary.sealed}",
             begun if summary.under_construction else "0",
             f"{summary.done:,}",
+            f"{summary.damaged:,}",
             f"{summary.failed:,}",
             f"{summary.planned - summary.done - summary.failed:,}",
             f"{summary.rows:,}",

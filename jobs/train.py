@@ -16,7 +16,8 @@ from jobs.command import run_command
 from jobs.shards import step_of
 from mcn.data.stores import SOURCES, WITHOUT_WORDS, Features, Source
 from mcn.root import Root
-from mcn.training.config import MODELS, PRESETS, Runtime, TrainConfig
+from mcn.training.config import Runtime, TrainConfig
+from mcn.training.presets import MODELS, PRESETS
 from mcn.training.run_folder import RunFolder
 from mcn.training.xdc.config import PRESETS as XDC_PRESETS
 from mcn.training.xdc.config import XdcConfig, defaults_of

@@ -3,6 +3,8 @@
 They compute in the precision they are given, but never in less than float32: half precision has
 too few digits for a softmax over thousands of clips, and overflows in the products before it.
 A plain call has the published behaviour: raw products, no temperature, the margin as coded.
+A similarity of no clips, or of another shape, is a ValueError, and so is a temperature that is not
+positive.
 """
 
 import torch
@@ -18,6 +20,7 @@ def mms_loss(
 
     The margin is taken off the diagonal, in the denominator too, as MCN does.
     """
+    _check_square(similarity)
     logits = _at_least_float32(similarity)
     logits = logits - margin * torch.eye(len(logits), dtype=logits.dtype, device=logits.device)
     targets = torch.arange(len(logits), device=logits.device)
@@ -30,6 +33,8 @@ def nce_loss(similarity: Float[Tensor, "clips clips"], *, temperature: float) ->
     The mean of -log(p / (p + rivals)), where p is a clip's own entry and its rivals are all the
     others of its row and of its column, each as exp(similarity / temperature).
     """
+    _check_square(similarity)
+    _check_temperature(temperature)
     logits = _at_least_float32(similarity) / temperature
     own = logits.diagonal()
     is_own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
@@ -51,11 +56,14 @@ def mil_nce_loss(
         temperature: What similarities are divided by.
 
     Raises:
-        ValueError: If there are not as many texts as candidates of all videos.
+        ValueError: If there are not as many texts as candidates of all videos, or none.
     """
     videos, texts = similarity.shape
     if texts != videos * candidates:
         raise ValueError(f"{videos} videos with {candidates} candidates each have no {texts} texts")
+    if not texts:
+        raise ValueError(f"{videos} videos with {candidates} candidates each: there is no text")
+    _check_temperature(temperature)
     logits = (_at_least_float32(similarity) / temperature).view(videos, videos, candidates)
     own = logits.diagonal().T  # (videos, candidates)
     rivals = torch.cat((logits, logits.transpose(0, 1)), dim=1).flatten(start_dim=1)
@@ -72,11 +80,23 @@ def cluster_loss(
 ) -> Float[Tensor, ""]:
     """Draw each clip towards the centroid it is assigned to (MCN; Chen et al., 2021).
 
-    The centroids are targets: no gradient flows into them.
+    The centroids are targets: no gradient flows into them. A clip assigned to none, as k-means
+    assigns -1 to what is not finite, is left out of the mean; where all are the loss is 0.
+
+    Raises:
+        ValueError: If there is not one assignment for each clip.
     """
-    similarity = products(embeddings, centroids.detach()) / temperature
-    own = F.one_hot(assignments, num_classes=len(centroids)).to(similarity.dtype)
-    return F.cross_entropy(similarity - margin * own, assignments)
+    if assignments.shape != embeddings.shape[:1]:
+        raise ValueError(f"{tuple(assignments.shape)} assignments for {len(embeddings)} clips")
+    _check_temperature(temperature)
+    # Before the product: a gradient of zero times a number that is not finite is not finite.
+    (assigned,) = (assignments >= 0).nonzero(as_tuple=True)
+    similarity = products(embeddings[assigned], centroids.detach()) / temperature
+    if not len(assigned):
+        return similarity.sum()  # 0, from which a gradient still comes
+    targets = assignments[assigned].long()
+    own = F.one_hot(targets, num_classes=len(centroids)).to(similarity.dtype)
+    return F.cross_entropy(similarity - margin * own, targets)
 
 
 def max_margin_loss(
@@ -100,14 +120,15 @@ def max_margin_loss(
     Raises:
         ValueError: If the clips are not those of whole videos.
     """
+    _check_square(similarity)
+    if clips_per_video < 1 or len(similarity) % clips_per_video:
+        raise ValueError(f"{len(similarity)} clips are not {clips_per_video} of each video")
     scores = _at_least_float32(similarity)
     own = scores.diagonal()
     losses = F.relu(margin + scores - own[:, None]) + F.relu(margin + scores - own[None, :])
     if intra_video_rate is None:
         return losses.mean()
-    videos, remainder = divmod(len(scores), clips_per_video)
-    if remainder:
-        raise ValueError(f"{len(scores)} clips are not {clips_per_video} of each video")
+    videos = len(scores) // clips_per_video
     video = torch.arange(len(scores), device=scores.device) // clips_per_video
     within = videos * intra_video_rate
     across = videos * (1 - intra_video_rate) / max(videos - 1, 1)
@@ -125,6 +146,19 @@ def products(
     with torch.autocast(left.device.type, enabled=False):
         rows = _at_least_float32(left)
         return rows @ right.to(rows.dtype).T
+
+
+def _check_square(similarity: Tensor) -> None:
+    if similarity.shape != 2 * similarity.shape[:1] or not len(similarity):
+        raise ValueError(
+            f"a similarity of shape {tuple(similarity.shape)}: as many rows as columns are needed, "
+            "and at least one"
+        )
+
+
+def _check_temperature(temperature: float) -> None:
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature} and must be positive")
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

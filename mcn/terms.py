@@ -88,12 +88,12 @@ def mcn_terms(
             if present.any():
                 terms[term.name] = encoded[term.left].reconstruction_error[present].mean()
         elif clusters is not None:
-            assigned = present & (clusters.assignments >= 0)
-            if assigned.any():
+            assignments = torch.where(present, clusters.assignments, -1)
+            if (assignments >= 0).any():
                 terms[term.name] = cluster_loss(
-                    embeddings[assigned],
+                    embeddings,
                     clusters.centroids,
-                    clusters.assignments[assigned],
+                    assignments,
                     margin=margin,
                     temperature=temperature,
                 )

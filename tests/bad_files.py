@@ -41,6 +41,25 @@ def damage_the_middle(sound: Path, path: Path) -> None:
     path.write_bytes(content)
 
 
+def leave_a_gap(path: Path) -> None:
+    """No sound, and zeros in the place of three tenths of the pictures."""
+    content = bytearray(plain(path, sample_rate=None).read_bytes())
+    start, stop = len(content) // 2, len(content) * 4 // 5
+    content[start:stop] = bytes(stop - start)
+    path.write_bytes(content)
+
+
+def change_sound(path: Path) -> None:
+    """A transport stream whose sound has one channel, and then two and another rate."""
+    content = b""
+    for start_seconds, layout, sample_rate in ((10, "mono", 44_100), (12, "stereo", 48_000)):
+        piece = plain(path.with_suffix(".piece.mp4"), layout=layout, sample_rate=sample_rate)
+        shift(piece, path, "mpegts", start_seconds)
+        piece.unlink()
+        content += path.read_bytes()
+    path.write_bytes(content)
+
+
 def mutate(content: bytes, seed: int) -> bytes:
     """A few bits flipped, bytes overwritten, a stretch removed or doubled, or the end cut off."""
     generator = np.random.default_rng(seed)

@@ -1,9 +1,11 @@
 """The kinds of bad input in the drill: what a network, a disk and a camera leave."""
 
 from tests.bad_files import (
+    change_sound,
     cut,
     cut_without_faststart,
     damage_the_middle,
+    leave_a_gap,
     plain,
     png,
     promise_a_year,
@@ -67,6 +69,12 @@ LEFT: dict[str, Bad] = {
         make=lambda site, path: damage_the_middle(site.sound, path),
         resized="truncated",
         as_is=("", "truncated"),
+    ),
+    "a gap": Bad(
+        what="zeros in the place of three tenths of a film without sound",
+        make=lambda _, path: leave_a_gap(path),
+        resized="truncated",
+        as_is=("truncated", "no-audio"),
     ),
     "a hole": Bad(
         what="a gigabyte of nothing, as a file system leaves it",
@@ -183,6 +191,12 @@ LEFT: dict[str, Bad] = {
         what="no colours",
         make=lambda _, path: plain(path, pix_fmt="gray"),
         as_is=TOO_FEW,
+    ),
+    "sound that changes": Bad(
+        what="sound of one channel, and from the middle on of two and another rate",
+        make=lambda _, path: change_sound(path),
+        suffix=".ts",
+        as_is=KEYFRAMES,
     ),
     "5.1": Bad(
         what="six channels of sound",

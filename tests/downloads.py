@@ -56,11 +56,11 @@ def config_for(site: Site, **changes: Any) -> DownloadConfig:
     fast = DownloadConfig(
         url=site.url,
         proxy="",
-        timeout_seconds=5.0,
+        timeout_seconds=60.0,
         seconds_between_videos=0.0,
         retry_seconds=0.01,
         pause_seconds=0.1,
-        max_pause_seconds=10.0,
+        max_pause_seconds=600.0,
         max_pauses=2,
     )
     return replace(fast, **changes)

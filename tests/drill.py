@@ -47,7 +47,7 @@ from tests.bad_kinds import Site
 from tests.hostile_inputs import BAD
 from tests.opened import OpenedFiles
 
-LIMITS = SandboxLimits(seconds=1, seconds_per_second=1, memory_gb=1)
+LIMITS = SandboxLimits(seconds=3, seconds_per_second=1, memory_gb=1)
 RULE = ResizeConfig(width=96, height=72, fps=10, preset="ultrafast")
 ROOM_BYTES = 3000
 """On a full disk: less than any file that is made of a video."""

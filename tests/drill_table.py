@@ -36,6 +36,21 @@ written, and nobody was spoken to.
 FULL_DISK = """\
 | a full disk | no file grows beyond 3 kB | stops the task, nothing is entered | stops the task | |
 """
+MISSING = """
+## What counts as missing
+
+A file is `truncated` where less than `--min-complete` of the time it promises was decoded: what is
+missing at its end, silence of more than 0.1 s that no packet covers, and every gap between pictures
+in which a packet failed, came to nothing in an mp4, or lay beside damage that FFmpeg noticed
+(complaints of the demuxer, packets and pictures that it calls corrupt). A picture may stay for as
+long as it likes where nothing of that kind is near: slides and recordings of screens are whole.
+
+Not told from such a pause, where there is no sound: bytes that were cut out so neatly that
+FFmpeg finds no fault behind them (whole clusters of a Matroska file, packets of a transport stream
+with pictures of a packet each or, one time in sixteen, any), and those of an FLV, ASF or transport
+stream that lie in the first seconds, which FFmpeg reads before anybody can ask it. What a decoder
+patches up is in the count of errors alone; that count is in the ledger and with the features.
+"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,7 @@ def rendered(found: dict[str, Found]) -> str:
         features = "" if each.resized else _both(each.features)
         cells = [name, bad.what, _word(each.resized), features, _both(each.as_is)]
         lines.append(f"| {' | '.join(cells)} |\n")
-    return HEAD + "".join(lines) + FULL_DISK
+    return HEAD + "".join(lines) + FULL_DISK + MISSING
 
 
 def _both(reasons: Two) -> str:

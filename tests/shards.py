@@ -32,7 +32,9 @@ PROVENANCE: dict[str, str | int | float] = {"device": "cpu", "threads": 2}
 KILLED_IDS = [f"video{number:03d}" for number in range(60)]
 
 
-def done(video_id: str, *, num_rows: int = 3, with_spans: bool = False) -> Record:
+def done(
+    video_id: str, *, num_rows: int = 3, with_spans: bool = False, num_errors: int = 0
+) -> Record:
     """A record whose features are decided by the id; spans hold all, none and the rest of rows."""
     generator = np.random.default_rng(zlib.crc32(video_id.encode()))
     features = generator.normal(size=(num_rows, DIM)).astype(np.float16)
@@ -40,7 +42,7 @@ def done(video_id: str, *, num_rows: int = 3, with_spans: bool = False) -> Recor
     if with_spans:
         first = num_rows // 2
         spans = np.array([(0.5, 2, first), (2, 2.5, 0), (2.5, 9, num_rows - first)], SPAN)
-    return Record(video_id, "done", "", 1.0, features, spans)
+    return Record(video_id, "done", "", 1.0, features, spans, num_errors)
 
 
 def failed(video_id: str, reason: str = "truncated") -> Record:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +103,11 @@ def accounts(testbed: Testbed, job: str) -> list[str]:
     command = ["sacct", "--duplicates", "--allocations", "--parsable2", "--noheader"]
     lines = testbed.run([*command, f"--jobs={job}", "--format=State"]).stdout.splitlines()
     return [line.split()[0] for line in lines]  # "CANCELLED by 1000"
+
+
+def children(pid: int) -> list[int]:
+    """Ids of the processes that a process has started."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def wait_until(is_so: Callable[[], bool], what: str, *, seconds: float = SECONDS_TO_WAIT) -> None:

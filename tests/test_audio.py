@@ -1,11 +1,13 @@
+import inspect
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from extractors.audio import FRAMES_PER_BLOCK, QUIETEST_DB, AudioExtractor, log_mel
+from extractors.audio import FRAMES_PER_BLOCK, LEAST_POWER, QUIETEST_DB, AudioExtractor, log_mel
 from mcn.models.davenet import FRAMES_PER_ROW, Davenet, ResDavenet
 
 
@@ -78,9 +80,55 @@ def test_long_sound_is_taken_in_blocks_unnoticed() -> None:
 
 @pytest.mark.parametrize("level", [0.0, 0.5])
 @pytest.mark.parametrize("samples", [1, 100, 16_000])
-def test_silence_is_the_quietest_level_everywhere(level: float, samples: int) -> None:
-    mel = log_mel(torch.full((samples,), level), 16_000)
-    assert torch.equal(mel, torch.full((40, samples // 160 + 1), QUIETEST_DB))
+def test_silence_is_the_loudest_level_as_published_or_the_quietest(
+    level: float, samples: int
+) -> None:
+    waveform = torch.full((samples,), level)
+    everywhere = torch.ones(40, samples // 160 + 1)
+    assert torch.equal(log_mel(waveform, 16_000), 0 * everywhere)
+    assert torch.equal(log_mel(waveform, 16_000, silence="quiet"), QUIETEST_DB * everywhere)
+
+
+def test_only_a_sound_below_the_least_power_is_silence() -> None:
+    noise = torch.randn(1600).double()
+    for volume in (1.0, 1e-5):
+        mel = log_mel(volume * noise, 16_000)
+        assert mel.max() == 0 > mel.min()
+        assert torch.equal(log_mel(volume * noise, 16_000, silence="quiet"), mel)
+    assert 0 < slow_mel_band(1e-8 * noise, 20, 5) < LEAST_POWER
+    assert not log_mel(1e-8 * noise, 16_000).any()
+    assert log_mel(1e-8 * noise, 16_000, silence="quiet").eq(QUIETEST_DB).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_sound_is_computed_in_single(dtype: torch.dtype) -> None:
+    rounded = golden_waveform().to(dtype)
+    assert torch.equal(log_mel(rounded, 16_000), log_mel(rounded.float(), 16_000))
+
+
+@pytest.mark.parametrize(
+    "given, described",
+    [
+        (torch.ones(1600, dtype=torch.int16), r"a tensor of int16 of shape \(1600,\)"),
+        (torch.ones(1, 1600), r"a tensor of float32 of shape \(1, 1600\)"),
+        (torch.tensor(1.0), r"a tensor of float32 of shape \(\)"),
+        (np.ones(1600), "a ndarray"),
+    ],
+)
+def test_what_is_no_sound_is_refused_with_what_is_wanted(given: Any, described: str) -> None:
+    with pytest.raises(ValueError, match=f"one row of floating-point numbers, and {described}"):
+        inspect.unwrap(log_mel)(given, 16_000)  # without the check of types that tests have
+
+
+def test_log_mel_stays_on_the_device_of_its_sound() -> None:
+    mel = log_mel(torch.empty(1600, device="meta"), 16_000)  # which no other device mixes with
+    assert mel.shape == (40, 11) and mel.device.type == "meta"
+
+
+@pytest.mark.gpu
+def test_log_mel_on_a_gpu_is_nearly_the_same() -> None:
+    on_gpu = log_mel(golden_waveform().cuda(), 16_000).cpu()
+    torch.testing.assert_close(on_gpu, log_mel(golden_waveform(), 16_000), atol=1e-2, rtol=0)
 
 
 def test_other_rates_and_no_sound_are_refused_with_the_way_out() -> None:

@@ -70,8 +70,12 @@ def test_a_log_is_read_as_it_was_written_without_what_a_kill_cut_off(tmp_path: P
         append_census(path, census(day, 10 * day))
     whole = read_log(path)
     assert [one.videos["resized"] for one in whole] == [0, 10, 20]
-    path.write_bytes(path.read_bytes()[:-5])
-    assert read_log(path) == whole[:2]
+    text = path.read_bytes()
+    for num_bytes_lost in range(2, 40):
+        path.write_bytes(text[:-num_bytes_lost])
+        assert read_log(path) == whole[:2]
+        append_census(path, census(3, 30))
+        assert read_log(path) == [*whole[:2], census(3, 30)]
 
 
 def test_an_even_rate_goes_on_evenly_and_has_no_width() -> None:

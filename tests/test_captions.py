@@ -36,6 +36,7 @@ def write_json(path: Path, content: Any = RAW) -> Path:
 
 
 def write_pickle(path: Path, content: Any = RAW, protocol: int = pickle.DEFAULT_PROTOCOL) -> Path:
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(pickle.dumps(content, protocol))
     return path
 
@@ -48,6 +49,8 @@ def test_all_forms_hold_the_same_captions(tmp_path: Path) -> None:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         path = write_pickle(tmp_path / "caption.pickle", protocol=protocol)
         assert read_captions(path) == expected
+    assert read_captions(write_pickle(tmp_path / "pkl" / "caption.pkl")) == expected
+    assert read_captions(tmp_path / "pkl") == expected
 
 
 def test_every_line_keeps_its_place_whatever_its_text_and_its_times(tmp_path: Path) -> None:
@@ -140,13 +143,28 @@ def test_a_pickle_cannot_run_anything(tmp_path: Path) -> None:
     assert not trap.exists()
 
 
-@pytest.mark.parametrize("value", [np.float64(1.0), np.zeros(1), {1: Captions([], [], [])}])
-def test_a_pickle_of_anything_but_plain_data_is_refused_by_name(
-    tmp_path: Path, value: object
-) -> None:
-    path = write_pickle(tmp_path / "caption.pickle", value)
-    with pytest.raises(ValueError, match=r"names (numpy|mcn)\S*, .*save it as JSON"):
+def test_a_pickle_of_anything_but_plain_data_is_refused_by_name(tmp_path: Path) -> None:
+    path = write_pickle(tmp_path / "caption.pickle", {1: Captions([], [], [])})
+    with pytest.raises(ValueError, match=r"names mcn\S*, .*load it yourself and save it without"):
         read_captions(path)
+
+
+def test_times_may_be_numpys(tmp_path: Path) -> None:
+    columns = RAW["-tCQ4tCQdWE"]
+    expected = {"v": Captions(*columns.values())}
+    of_numbers = {**columns, "start": [np.float64(second) for second in columns["start"]]}
+    of_arrays = {**columns, "start": np.array(columns["start"]), "end": np.array(columns["end"])}
+    for content in ({"v": of_numbers}, {"v": of_arrays}):
+        assert read_captions(write_pickle(tmp_path / "caption.pickle", content)) == expected
+    flat = {**columns, "start": np.array(1.0)}
+    with pytest.raises(ValueError, match="'v': start, end and text are lists, not float"):
+        read_captions(write_pickle(tmp_path / "caption.pickle", {"v": flat}))
+
+
+def test_a_single_csv_is_one_video(tmp_path: Path) -> None:
+    folder = write_folder_of_csv(tmp_path / "csv")
+    found = read_captions(folder / "-tCQ4tCQdWE.csv")
+    assert found == {"-tCQ4tCQdWE": Captions(*RAW["-tCQ4tCQdWE"].values())}
 
 
 def test_a_damaged_pickle_is_named_wherever_it_was_cut(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import inspect
 from functools import partial
 
 import pytest
@@ -124,7 +125,13 @@ def test_what_is_told_of_a_fit_is_what_a_loop_finds(engine: EngineName, spherica
     rows = torch.rand(60, 6)
     initial = torch.cat((rows[:4], -torch.ones(1, 6), -2 * torch.ones(1, 6)))
     found = cluster(
-        rows, clusters=6, initial=initial, seed=0, spherical=spherical, iterations=3, engine=engine
+        rows,
+        clusters=6,
+        initial=initial,
+        seed=0,
+        spherical=spherical,
+        iterations=3,
+        engine=ENGINES[engine],
     )
     compared = F.normalize(rows, dim=1) if spherical else rows
     started = F.normalize(initial, dim=1) if spherical else initial
@@ -178,6 +185,8 @@ def test_rows_whose_sum_overflows_are_finite() -> None:
     rows[2, 3], rows[2, 4] = torch.inf, -torch.inf
     assert finite_rows(rows).tolist() == [True, False, False, True]
     assert finite_rows(torch.full((1, 8), 3e38)).all()
+    beyond_float32 = torch.tensor([[1e300, 1e300], [1e39, torch.inf]], dtype=torch.float64)
+    assert finite_rows(beyond_float32).tolist() == [True, False]
 
 
 @EVERY_ENGINE
@@ -198,7 +207,7 @@ def fit_with_threads(num_threads: int, engine: EngineName) -> Clustering:
     torch.set_num_threads(num_threads)  # OpenMP's, and so faiss's
     try:
         rows = torch.randn(1500, LEAST_DIMS, generator=torch.Generator().manual_seed(0))
-        return cluster(rows, clusters=40, initial=rows[:40], seed=0, engine=engine)
+        return cluster(rows, clusters=40, initial=rows[:40], seed=0, engine=ENGINES[engine])
     finally:
         torch.set_num_threads(before)
 
@@ -218,6 +227,96 @@ def test_half_precision_rows_are_clustered_in_float32() -> None:
 
 
 @EVERY_ENGINE
+@EITHER_KIND
+@pytest.mark.parametrize("initial", [True, False], ids=["carried on", "anew"])
+def test_double_precision_rows_are_clustered_in_double_precision(
+    engine: EngineName, spherical: bool, initial: bool
+) -> None:
+    rows = torch.randn(60, 600, dtype=torch.float64)
+    centroids, assignments = kmeans(
+        rows,
+        clusters=5,
+        initial=rows[:5].float() if initial else None,
+        spherical=spherical,
+        engine=engine,
+    )
+    compared = F.normalize(rows, dim=1) if spherical else rows
+    members = [compared[assignments == k].mean(dim=0) for k in range(5)]
+    means = F.normalize(torch.stack(members), dim=1) if spherical else torch.stack(members)
+    torch.testing.assert_close(centroids, means, rtol=1e-13, atol=1e-13)
+    assert torch.equal(torch.cdist(compared, centroids).argmin(dim=1), assignments)
+
+
+def test_rounding_double_precision_rows_changes_no_assignment() -> None:
+    rows = torch.randn(300, 64, dtype=torch.float64)
+    centroids = rows[:2].clone()
+    centroids[1] = centroids[0] + 1e-10 * torch.randn(64, dtype=torch.float64)
+    fit = rows @ centroids.T - centroids.square().sum(dim=1) / 2
+    found = RoundedRows(rows).nearest(centroids, spherical=False)
+    chosen = fit.gather(1, found[:, None])[:, 0]
+    torch.testing.assert_close(chosen, fit.max(dim=1).values, rtol=0, atol=1e-13)
+
+
+SCALES = [1e-42, 1e-30, 1e-13, 1e10, 1e19, 1e30, 1e37]
+WIDE_SCALES = [1e-320, 1e-200, 1e200, 1e306]
+
+
+@EVERY_ENGINE
+@EITHER_KIND
+@pytest.mark.parametrize("initial", [True, False], ids=["carried on", "anew"])
+def test_rows_of_any_size_are_clustered_alike(
+    engine: EngineName, spherical: bool, initial: bool
+) -> None:
+    rows, labels = blobs(5, 20)
+    compared = F.normalize(rows.double(), dim=1) if spherical else rows.double()
+    means = torch.stack([compared[labels == k].mean(dim=0) for k in range(5)])
+    means = F.normalize(means, dim=1) if spherical else means
+    spread = float((compared - means[labels]).square().sum(dim=1).mean())
+    for scale in SCALES + WIDE_SCALES:
+        scaled = rows.double() * scale
+        if scale in SCALES:
+            scaled = scaled.float()
+        found = cluster(
+            scaled,
+            clusters=5,
+            initial=scaled[:5] if initial else None,
+            seed=0,
+            spherical=spherical,
+            engine=ENGINES[engine],
+        )
+        assert same_partition(found.assignments, labels), scale
+        order = found.assignments[:5].argsort()
+        centroids = found.centroids.double() / (1 if spherical else scale)
+        rounding = 0.1 if scale in (1e-42, 1e-320) else 1e-5  # few digits are left so far down
+        torch.testing.assert_close(centroids, means[order], atol=rounding, rtol=rounding)
+        if spherical or 1e-40 < scale < 1e100:
+            inertia = found.inertia if spherical else found.inertia / scale / scale
+            assert inertia == pytest.approx(spread, rel=100 * rounding)
+
+
+def test_rows_of_unlike_sizes_are_clustered_by_cosine() -> None:
+    rows, labels = blobs(5, 20)
+    sizes = torch.tensor([1e-30, 1e-15, 1.0, 1e19, 1e36])[torch.arange(100) // 20]
+    scaled = torch.cat((rows * sizes[:, None], torch.zeros(1, 8)))
+    _, assignments = kmeans(scaled, clusters=5, initial=rows[:5] * 1e-20)
+    assert torch.equal(assignments[:-1], labels)
+    assert assignments[-1] >= 0
+
+
+@EITHER_KIND
+def test_a_scale_by_a_power_of_two_changes_no_bit(spherical: bool) -> None:
+    rows = torch.randn(300, 16)
+    engine = ENGINES["torch"]
+    plain, found = (
+        cluster(some, clusters=7, initial=None, seed=0, spherical=spherical, engine=engine)
+        for some in (rows, rows * 2.0**60)
+    )
+    assert torch.equal(found.assignments, plain.assignments)
+    expected = plain.centroids if spherical else plain.centroids * 2.0**60
+    torch.testing.assert_close(found.centroids, expected, rtol=1e-6 if spherical else 0, atol=0)
+
+
+@EVERY_ENGINE
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_changes_nothing(engine: EngineName, dtype: torch.dtype) -> None:
     rows = torch.randn(300, 64)
@@ -233,7 +332,12 @@ def test_samples_before_the_first_iteration_over_all_rows_save_most_of_the_other
 
     def inertia(initial: Tensor | None, iterations: int) -> float:
         found = cluster(
-            rows, clusters=20, initial=initial, seed=0, iterations=iterations, engine="torch"
+            rows,
+            clusters=20,
+            initial=initial,
+            seed=0,
+            iterations=iterations,
+            engine=ENGINES["torch"],
         )
         return found.inertia
 
@@ -248,7 +352,7 @@ def test_wide_rows_begin_where_many_iterations_over_all_of_them_end(
 ) -> None:
     hidden = torch.randn(2000, 16) @ torch.randn(16, 600) / 4
     rows = F.normalize(F.relu(hidden + 0.3 * torch.randn(2000, 600)), dim=1)
-    fit = partial(cluster, rows, clusters=20, seed=0, spherical=spherical, engine=engine)
+    fit = partial(cluster, rows, clusters=20, seed=0, spherical=spherical, engine=ENGINES[engine])
     settled = fit(initial=rows[:20], iterations=20).inertia
     assert fit(initial=None, iterations=0).inertia < 1.01 * settled
     assert fit(initial=None, iterations=5).inertia < 1.005 * settled
@@ -259,7 +363,9 @@ def test_more_clusters_than_reduced_dimensions_are_no_harder(spherical: bool) ->
     centers = torch.randn(2 * DIMS, 1000)
     rows = centers.repeat(8, 1) + 0.05 * torch.randn(16 * DIMS, 1000)
     drawn = rows[torch.randperm(len(rows))[: 2 * DIMS]]
-    fit = partial(cluster, rows, clusters=2 * DIMS, seed=0, spherical=spherical, engine="torch")
+    fit = partial(
+        cluster, rows, clusters=2 * DIMS, seed=0, spherical=spherical, engine=ENGINES["torch"]
+    )
     assert fit(initial=None).inertia < 0.5 * fit(initial=drawn).inertia
 
 
@@ -336,6 +442,21 @@ def test_fewer_rows_than_clusters_is_an_error() -> None:
 def test_initial_centroids_that_are_not_finite_are_an_error() -> None:
     with pytest.raises(ValueError, match="initial centroids are not finite"):
         kmeans(torch.randn(9, 2), clusters=2, initial=torch.tensor([[1.0, 0.0], [torch.nan, 0.0]]))
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (3, 2), (2, 3), (2,), (60, 2)])
+def test_initial_centroids_of_another_shape_are_an_error(shape: tuple[int, ...]) -> None:
+    fit = inspect.unwrap(cluster)  # without the check of shapes that tests have
+    with pytest.raises(ValueError) as error:
+        fit(torch.randn(9, 2), clusters=2, initial=torch.zeros(shape), seed=0, engine="torch")
+    told = f"are of shape {shape}, and 2 clusters of rows of 2 numbers need (2, 2)"
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize("clusters", [0, -1])
+def test_no_cluster_is_an_error(clusters: int) -> None:
+    with pytest.raises(ValueError, match=f"{clusters} clusters: at least one"):
+        kmeans(torch.randn(9, 2), clusters=clusters)
 
 
 def test_without_faiss_its_engine_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,15 +121,22 @@ def test_a_rank_that_the_others_told_is_not_ended_by_its_own_signal(tmp_path: Pa
     assert [(tmp_path / rank).read_text() for rank in "01"] == ["False True"] * 2
 
 
-def be_asked_while_the_other_saves() -> None:
+def be_asked_while_the_other_saves(is_asked: Path) -> None:
+    def ask() -> None:
+        ask_to_stop()
+        is_asked.touch()
+
     raise_on_signal()
     with stoppable_group("cpu"):
-        if os.environ["RANK"] == "0":
-            time.sleep(1.5)
-        else:
-            threading.Timer(0.5, ask_to_stop).start()
+        if os.environ["RANK"] == "1":
+            threading.Timer(0.5, ask).start()  # by when it waits to leave
+            return
+        deadline = time.monotonic() + 60
+        while not is_asked.exists():
+            assert time.monotonic() < deadline, "the other was never asked"
+            time.sleep(0.01)
 
 
 @pytest.mark.slow
-def test_a_rank_that_waits_for_the_last_to_leave_is_not_ended_by_a_signal() -> None:
-    run_ranks(be_asked_while_the_other_saves, num_ranks=2)
+def test_a_rank_that_waits_for_the_last_to_leave_is_not_ended_by_a_signal(tmp_path: Path) -> None:
+    run_ranks(partial(be_asked_while_the_other_saves, tmp_path / "asked"), num_ranks=2)

@@ -61,6 +61,16 @@ def test_videos_that_are_listed_stay_listed_before_they_come(download_root: Root
     assert set(raw_videos(download_root)) == {"b", "new"}
 
 
+def test_a_task_that_looks_for_its_files_leaves_the_manifest_to_who_edits_it(
+    download_root: Root,
+) -> None:
+    write_manifest(download_root.manifest, [Video("c", "", "Food")])
+    edited = download_root.manifest.read_bytes()
+    (download_root.raw / "new.mp4").touch()
+    assert raw_videos(download_root) == {"new": download_root.raw / "new.mp4"}
+    assert download_root.manifest.read_bytes() == edited
+
+
 def test_the_command_downloads_the_manifest_and_says_what_came_of_it(
     download_root: Root,
     video_site: Site,

@@ -19,6 +19,7 @@ from extractors.one_pass import Decoding, MediaSource, records_in_one_pass
 from extractors.resize import ResizeConfig, resize_video
 from extractors.sandbox import SandboxLimits
 from jobs import extract, resize
+from mcn.store.layout import NOT_COUNTED
 from mcn.store.shard import open_shard
 from slurm.launch import Target
 from tests.media_sources import NO_WEIGHTS, media_sources, resized_videos_in
@@ -64,6 +65,25 @@ def test_how_much_must_be_there_decides_and_is_part_of_the_fingerprint(
     assert records["a", 0.1].completeness == 0.9
     assert 0.1 <= records["cut", 0.1].completeness < 0.95
     assert records["d", 0.95].completeness == 0.99
+
+
+def test_the_errors_of_the_raw_file_and_of_the_resized_one_are_kept_with_the_features(
+    tmp_path: Path, videos: ResizedVideos, sources: list[MediaSource]
+) -> None:
+    for video_id in ("a", "cut", "d"):
+        (tmp_path / f"{video_id}.mp4").write_bytes(videos.path(video_id).read_bytes())
+    content = bytearray((tmp_path / "d.mp4").read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 500] = bytes(500)
+    (tmp_path / "d.mp4").write_bytes(content)
+    counted = dataclasses.replace(videos, folder=tmp_path, num_errors={"a": 7, "d": 7})
+    source = copy.copy(sources[2])
+    source.videos, source.min_complete = counted, 0.0
+    num_errors = {
+        record.video_id: record.num_errors for record in source.records(["a", "cut", "d"])
+    }
+    assert num_errors["a"] == 7
+    assert num_errors["cut"] == NOT_COUNTED  # as in a ledger that does not say
+    assert num_errors["d"] > 7
 
 
 def test_rows_of_a_dead_network_are_failed_and_those_of_a_still_picture_are_not(

@@ -1,3 +1,5 @@
+import math
+
 import torch
 
 from mcn.models.gated import GatedEmbeddingUnit, SentenceMaxPool
@@ -44,3 +46,27 @@ def test_masked_padding_takes_no_part() -> None:
     is_word = torch.tensor([[True] * 4 + [False] * 2])
     torch.testing.assert_close(pool(padded, is_word), pool(words[None]))
     assert torch.equal(pool(padded, torch.zeros_like(is_word)), torch.zeros(1, 2).double())
+
+
+def test_padding_may_hold_what_is_not_finite() -> None:
+    words = wave(4, 3, 0.29, 0.23)
+    is_word = torch.tensor([[True] * 4 + [False] * 2])
+    gradients = []
+    for padding in (0.0, math.nan, math.inf):
+        pool = published_pool()
+        padded = torch.cat((words, torch.full((2, 3), padding)))[None]
+        pooled = pool(padded, is_word)
+        assert torch.equal(pooled, pool(words[None]))
+        pooled.square().sum().backward()
+        gradients.append([parameter.grad for parameter in pool.parameters()])
+    of_zeros, *others = gradients
+    for of_others in others:
+        torch.testing.assert_close(of_others, of_zeros, rtol=0, atol=0)
+
+
+def test_no_word_is_worth_nothing() -> None:
+    pool = published_pool()
+    for is_word in (None, torch.zeros(2, 0, dtype=torch.bool)):
+        pooled = pool(torch.zeros(2, 0, 3).double(), is_word)
+        assert torch.equal(pooled, torch.zeros(2, 2).double())
+        pooled.sum().backward()

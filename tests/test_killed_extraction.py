@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 NUM_KILLS = 50
 SEED = 7
 NUM_VIDEOS = 6
-SECONDS_TO_DIE = 10.0
+SECONDS_TO_DIE = 60.0
 STORE = "video-shufflenet_v2_x0_5"
 FORM = ["--width", "96", "--height", "72", "--fps", "10", "--preset", "ultrafast"]
 
@@ -87,9 +87,9 @@ def test_killed_fifty_times_extraction_ends_with_the_bytes_of_an_undisturbed_run
 ) -> None:
     dice = random.Random(SEED)
     kills: Counter[str] = Counter()
-    while kills.total() < NUM_KILLS:
+    while not enough(kills):
         extraction.begin_anew()
-        while kills.total() < NUM_KILLS:
+        while not enough(kills):
             aim = dice.choice(["any moment", "sealing"])
             session = extraction.start()
             wait_for(aim, session, extraction, dice)
@@ -109,6 +109,12 @@ def test_killed_fifty_times_extraction_ends_with_the_bytes_of_an_undisturbed_run
     print(f"seed {SEED}: {dict(kills)}")
     assert kills["sealing"] >= 5
     assert kills["journal"] >= 5
+
+
+def enough(kills: Counter[str]) -> bool:
+    """Fifty, with some of each kind; on a busy machine that takes some more."""
+    of_each = min(kills["sealing"], kills["journal"])
+    return kills.total() >= (NUM_KILLS if of_each >= 5 else 4 * NUM_KILLS)
 
 
 def wait_for(aim: str, session: int, extraction: Extraction, dice: random.Random) -> None:

@@ -10,7 +10,7 @@ from mcn.data.ledger_columns import COLUMNS_SUFFIX, leave_columns, read_columns
 
 OUTCOMES = [
     Outcome(video_id="a", status="failed", reason="hung", kind="poison", attempts=1),
-    Outcome(video_id="-b", status="done", seconds=2.5, num_frames=75, attempts=1),
+    Outcome(video_id="-b", status="done", seconds=2.5, num_frames=75, num_errors=4, attempts=1),
     Outcome(video_id="ü", status="failed", reason="truncated"),
     Outcome(video_id="a", status="done", num_frames=30, attempts=2),
     Outcome(video_id="c", status="failed", reason="http_503", kind="transient", attempts=3),
@@ -52,6 +52,7 @@ def test_columns_say_what_the_lines_say_however_old_they_are(ledger: LedgerFile)
             outcome = outcomes[row["video_id"].decode()]
             said = (row["reason"].decode(), row["attempts"], row["num_frames"], row["seconds"])
             assert said == (outcome.reason, outcome.attempts, outcome.num_frames, outcome.seconds)
+            assert row["num_errors"] == outcome.num_errors
         for retry in (None, "transient", "poison", "all"):
             left = {k for k, outcome in outcomes.items() if is_left(outcome, retry)}
             assert columns.left([*outcomes, "unknown"], retry) == left | {"unknown"}, (stage, retry)

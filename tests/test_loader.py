@@ -176,19 +176,18 @@ def test_a_batch_on_its_way_is_as_large_as_is_reckoned(tmp_path: Path, features:
 
 
 def test_the_wait_for_data_is_a_share_of_all_time() -> None:
+    now = 0.0
+    waits = np.array([0.01, 0.4, 0.02, 0.0, 0.3, 0.05, 0.01, 9.0])
+    steps = np.add(waits, [0.1, 0.2, 0.1, 0.5, 0.1, 0.3, 0.1, 9.0])
     with Progress("train", total=9, unit="steps", is_shown=False) as progress:
-        waiting = WaitingForData(progress)
-        waits, steps = [], []
-        for _ in range(8):
-            began = time.perf_counter()
+        waiting = WaitingForData(progress, clock=lambda: now)
+        for wait, step in zip(waits, steps, strict=True):
             with waiting:
-                time.sleep(0.01)
-            waits.append(time.perf_counter() - began)
-            time.sleep(0.03)
-            steps.append(time.perf_counter() - began)
+                now += wait
+            now += step - wait
     weights = [(1 - FORGETS) ** -number for number in range(7)]  # the newest step is not over yet
     share = np.average(waits[:7], weights=weights) / np.average(steps[:7], weights=weights)
-    assert waiting.share == pytest.approx(share, abs=0.02)
+    assert waiting.share == pytest.approx(share)
     assert progress.note == f"waits {waiting.share:.1%} for data"
 
 

@@ -1,3 +1,4 @@
+import inspect
 import itertools
 import math
 
@@ -83,6 +84,28 @@ def test_a_tensor_is_answered_by_a_tensor(dtype: torch.dtype) -> None:
     assert torch.equal(frames, torch.tensor([1, 3]))
 
 
+def test_a_list_is_answered_as_an_array_is() -> None:
+    assert ordered_alignment([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0]]).tolist() == [0, 2]
+    assert ordered_alignment([[0, 1], [1, 0]]).tolist() == [0, 1]
+    with pytest.raises(ValueError, match=r"shape \(2,\) are no matrix"):
+        inspect.unwrap(ordered_alignment)(np.zeros(2))
+
+
+@pytest.mark.parametrize("frames, steps", SHAPES)
+def test_a_frame_of_infinite_cost_is_taken_by_no_step(frames: int, steps: int) -> None:
+    rng = np.random.default_rng(frames * 10 + steps)
+    for share in (0.1, 0.3, 0.6):
+        cost = random_costs(frames, steps, steps, has_ties=False)
+        cost[rng.random(cost.shape) < share] = math.inf
+        every = itertools.combinations(range(frames), steps)
+        best = min(every, key=lambda chosen: cost[list(chosen), range(steps)].sum())
+        if math.isinf(cost[list(best), range(steps)].sum()):
+            with pytest.raises(ValueError, match=f"{steps} steps .* {frames} frames: so many"):
+                ordered_alignment(cost)
+        else:
+            assert ordered_alignment(torch.from_numpy(cost)).tolist() == list(best)
+
+
 def test_no_step_is_at_no_frame() -> None:
     assert ordered_alignment(np.zeros((4, 0))).shape == (0,)
     with pytest.raises(ValueError, match="without a step"):
@@ -100,6 +123,9 @@ def test_a_diverged_model_has_no_alignment(value: float) -> None:
     cost = np.zeros((5, 2))
     cost[3, 1] = value
     for align in (ordered_alignment, ordered_segmentation):
+        if align is ordered_alignment and value == math.inf:
+            assert align(cost).tolist() == [0, 1]
+            continue
         with pytest.raises(ValueError, match=f"step 1 at frame 3 is {value}"):
             align(cost)
 

@@ -1,11 +1,15 @@
+import inspect
 import math
+import re
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mcn.clustering import kmeans
 from mcn.losses import cluster_loss, max_margin_loss, mil_nce_loss, mms_loss, nce_loss
 
 
@@ -182,6 +186,10 @@ def test_mil_nce_loss_is_content_with_one_good_candidate() -> None:
 def test_texts_that_are_not_the_candidates_of_all_videos_are_an_error() -> None:
     with pytest.raises(ValueError, match="3 videos with 2 candidates each have no 7 texts"):
         mil_nce_loss(torch.zeros(3, 7), candidates=2)
+    with pytest.raises(ValueError, match="3 videos with 0 candidates each: there is no text"):
+        mil_nce_loss(torch.zeros(3, 0), candidates=0)
+    with pytest.raises(ValueError, match="0 videos with 2 candidates each: there is no text"):
+        mil_nce_loss(torch.zeros(0, 0), candidates=2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -214,9 +222,38 @@ def test_max_margin_loss_equals_a_plain_loop(rate: float | None) -> None:
     assert loss.item() == pytest.approx(total, abs=1e-12)
 
 
-def test_clips_that_are_not_those_of_whole_videos_are_an_error() -> None:
-    with pytest.raises(ValueError, match="5 clips are not 2 of each video"):
-        max_margin_loss(torch.zeros(5, 5), clips_per_video=2, intra_video_rate=0.5)
+@pytest.mark.parametrize("rate", [None, 0.5])
+@pytest.mark.parametrize("clips_per_video", [2, 0, -1, 6])
+def test_clips_that_are_not_those_of_whole_videos_are_an_error(
+    clips_per_video: int, rate: float | None
+) -> None:
+    with pytest.raises(ValueError, match=f"5 clips are not {clips_per_video} of each video"):
+        max_margin_loss(torch.zeros(5, 5), clips_per_video=clips_per_video, intra_video_rate=rate)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (3, 5), (5, 3)])
+def test_a_similarity_without_a_clip_or_a_diagonal_is_an_error(shape: tuple[int, int]) -> None:
+    similarity = torch.zeros(shape)
+    for loss, arguments in (
+        (mms_loss, {}),
+        (nce_loss, {"temperature": 1.0}),
+        (max_margin_loss, {}),
+    ):
+        whole = inspect.unwrap(loss)  # without the check of shapes that tests have
+        with pytest.raises(ValueError, match=re.escape(f"a similarity of shape {shape}")):
+            whole(similarity, **arguments)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -0.1, math.nan])
+def test_a_temperature_that_is_not_positive_is_an_error(temperature: float) -> None:
+    clips, assignments = torch.eye(4), torch.arange(4)
+    for loss in (
+        partial(nce_loss, clips),
+        partial(mil_nce_loss, clips, candidates=1),
+        partial(cluster_loss, clips, clips, assignments),
+    ):
+        with pytest.raises(ValueError, match=f"temperature is {temperature} and must be"):
+            loss(temperature=temperature)
 
 
 def test_cluster_loss_equals_a_plain_loop() -> None:
@@ -233,11 +270,47 @@ def test_cluster_loss_equals_a_plain_loop() -> None:
     assert loss.item() == pytest.approx(total, abs=1e-12)
 
 
-def test_cluster_loss_is_the_published_number() -> None:
-    loss = cluster_loss(
-        wave(6, 5, 0.37, 0.11), wave(3, 5, 0.29, 0.23), torch.tensor([0, 1, 2, 0, 1, 2])
-    )
-    assert loss.item() == pytest.approx(0.7751448154449463, abs=1e-6)
+@pytest.mark.parametrize(
+    "margin, published",
+    [(0.001, 0.7751448154449463), (0.001, 0.7751447558403015), (0.0, 0.7746639251708984)],
+    ids=["cross-entropy", "by its two products", "without margin"],
+)
+def test_cluster_loss_is_the_published_number(margin: float, published: float) -> None:
+    clips, centroids = wave(6, 5, 0.37, 0.11), wave(3, 5, 0.29, 0.23)
+    loss = cluster_loss(clips, centroids, torch.tensor([0, 1, 2, 0, 1, 2]), margin=margin)
+    assert loss.item() == pytest.approx(published, abs=1e-6)
+
+
+def test_clips_that_kmeans_assigns_to_nothing_are_left_out_of_the_cluster_loss() -> None:
+    clips = unit_vectors(20, 6).double()
+    bad = clips.clone()
+    bad[3, 2], bad[11, 0] = math.nan, math.inf
+    bad.requires_grad_()
+    centroids, assignments = kmeans(bad.detach(), clusters=3)
+    known = assignments >= 0
+    assert known.sum() == 18
+    loss = cluster_loss(bad, centroids, assignments)
+    loss.backward()
+    assert bad.grad is not None and bad.grad.isfinite().all()
+    assert not bad.grad[~known].any() and bad.grad[known].any(dim=1).all()
+    assert loss.item() == cluster_loss(clips[known], centroids, assignments[known]).item()
+
+
+def test_no_clip_assigned_to_anything_costs_nothing_and_moves_nothing() -> None:
+    clips = torch.full((4, 6), math.nan, requires_grad=True)
+    loss = cluster_loss(clips, unit_vectors(3, 6), torch.full((4,), -1))
+    loss.backward()
+    assert loss.item() == 0
+    assert clips.grad is not None and not clips.grad.any()
+
+
+def test_assignments_may_be_integers_of_any_kind_but_one_for_each_clip() -> None:
+    clips, centroids, assignments = unit_vectors(6, 5), unit_vectors(3, 5), torch.arange(6) % 3
+    loss = cluster_loss(clips, centroids, assignments)
+    for kind in (torch.int32, torch.int8):
+        assert torch.equal(cluster_loss(clips, centroids, assignments.to(kind)), loss)
+    with pytest.raises(ValueError, match=r"\(5,\) assignments for 6 clips"):
+        inspect.unwrap(cluster_loss)(clips, centroids, assignments[:5])
 
 
 def test_cluster_loss_moves_clips_and_not_centroids() -> None:

@@ -20,10 +20,11 @@ from mcn.modality import MMV_SPACES, MODALITIES, MmvSpace
 from mcn.models.mmv import Mmv
 from mcn.objectives import TERMS, Stage
 from mcn.training.checkpoint import load_checkpoint
-from mcn.training.config import MMV, Runtime, TrainConfig
+from mcn.training.config import Runtime, TrainConfig
 from mcn.training.distributed import process_group, rank, world_size
 from mcn.training.loop import train
 from mcn.training.model import new_model
+from mcn.training.presets import MMV
 from mcn.training.run_folder import RunFolder, read_metrics
 from mcn.training.stage import StageTrainer
 from slurm.local import run_ranks

@@ -70,7 +70,7 @@ def test_of_two_launches_that_plan_otherwise_the_second_is_refused(tmp_path: Pat
 def test_a_plan_has_one_writer_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "video.csv"
     with (
-        acquire(lease_folder(path), elsewhere(), lease_seconds=3.0),
+        acquire(lease_folder(path), elsewhere(), lease_seconds=12.0),
         pytest.raises(ShardBusyError),
     ):
         keep_plan(path, [["a"]])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mcn.models.davenet import Davenet, ResDavenet
-from mcn.models.pretrained import load_published
+from mcn.models.pretrained import load_published, read_state
 from mcn.models.published import AvlNet, AvlNetTextTri, HowTo100M, PublishedMcn
 from tests.test_davenet import published_davenet, published_resdavenet
 from tests.test_published import (
@@ -183,6 +183,54 @@ def test_a_file_that_would_run_code_does_not(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="could run code"):
         load_published(path)
     assert not made.exists()
+
+
+ALONE = [
+    ("GU_video.fc.weight", published_avlnet(), (4096, 4097), (4096, 4096)),
+    ("GU_video.fc.weight", published_avlnet(), (4096,), (4096, 4096)),
+    ("GU_video.fc.weight", published_avlnet_text_tri(), (6144, 8192), (6144, 4096)),
+    ("text_pooling_caption.fc.weight", published_avlnet_text_tri(), (6144, 600), (6144, 300)),
+    ("text_pooling_caption.fc.weight", published_mcn(), (6144, 299), (6144, 300)),
+    ("GU_video.fc.weight", published_mcn(), (6144, 2048), (6144, 4096)),
+    ("GU_video.fc.weight", published_howto100m(), (6144, 2), (6144, 4096)),
+    ("text_pooling.fc.weight", published_howto100m(dim=4096), (6144, 1), (6144, 300)),
+]
+"""Axes that stand in one entry alone, of models of published size."""
+
+
+@pytest.mark.parametrize("name, shapes, shape, right", ALONE)
+def test_a_misshapen_entry_is_named_though_no_other_tells_its_size(
+    tmp_path: Path, name: str, shapes: Shapes, shape: tuple[int, ...], right: tuple[int, ...]
+) -> None:
+    state = checkpoint(shapes) | {name: torch.zeros(()).expand(shape)}
+    with pytest.raises(ValueError) as error:
+        load_published(saved(state, tmp_path))
+    assert f", but {name} is {shape} and not {right}; the sizes" in str(error.value)
+
+
+def test_features_of_one_kind_are_of_a_published_size_too(tmp_path: Path) -> None:
+    shapes = published_howto100m(video=2048, sentence=8, dim=4096)
+    assert type(load_published(saved(checkpoint(shapes), tmp_path))) is HowTo100M
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "model.pth"
+    state = {"fc.bias": torch.arange(3.0), "fc.weight": torch.ones(2, 3, dtype=torch.half)}
+    torch.save(state, path, _use_new_zipfile_serialization=zipped)
+    assert read_state(path).keys() == state.keys()
+    for num_bytes in reversed(range(path.stat().st_size)):
+        os.truncate(path, num_bytes)
+        with pytest.raises(ValueError, match=r"model\.pth is not read"):
+            read_state(path)
+
+
+@pytest.mark.parametrize("content", [b"junk", b"J12", b"<html>", b"PK\x03\x04" + 50 * b"0"])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.pth"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.pth is not read"):
+        load_published(path)
 
 
 @pytest.mark.parametrize("num_bytes", [0, 10, 2000])

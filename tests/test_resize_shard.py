@@ -7,9 +7,10 @@ from extractors.resize import ResizeConfig
 from extractors.resize_shard import removed_videos, resize_shard
 from mcn.data.failure_class import Retry
 from mcn.data.ledger import LedgerFile, Outcome
+from mcn.data.ledger_columns import read_columns
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
-from mcn.store.layout import lease_folder
+from mcn.store.layout import NOT_COUNTED, lease_folder
 from mcn.store.lease import LeaseLostError, ShardBusyError, acquire
 from tests.shards import elsewhere
 from tests.videos import write_video
@@ -33,6 +34,7 @@ def resize(
     sources: dict[str, Path],
     progress: Progress | None = None,
     stop: StopRequest | None = None,
+    config: ResizeConfig | None = None,
     **options: Any,
 ) -> None:
     (root / "resized").mkdir(parents=True, exist_ok=True)
@@ -41,7 +43,7 @@ def resize(
             sources,
             root / "resized",
             LedgerFile(root / "ledger" / "00000.jsonl"),
-            ResizeConfig(),
+            config or ResizeConfig(),
             num_threads=1,
             progress=counted,
             stop=stop or StopRequest(),
@@ -70,10 +72,24 @@ def test_a_resized_shard_leaves_nothing_behind_and_is_left_alone(
     assert stamps == {path: path.stat().st_mtime_ns for path in root.rglob("*")}
 
 
+def test_the_errors_that_a_decoder_met_are_in_the_ledger(
+    tmp_path: Path, sources: dict[str, Path]
+) -> None:
+    content = bytearray(sources["a"].read_bytes())
+    middle = slice(len(content) // 2, len(content) // 2 + 200)
+    content[middle] = bytes(200)
+    sources["a"].write_bytes(content)
+    resize(tmp_path / "root", sources, config=ResizeConfig(min_complete=0.0))
+    outcomes = LedgerFile(tmp_path / "root" / "ledger" / "00000.jsonl").read()
+    assert outcomes["a"].num_errors > 0
+    assert (outcomes["b"].num_errors, outcomes["bad"].num_errors) == (0, NOT_COUNTED)
+    assert read_columns(tmp_path / "root" / "ledger").by_id("num_errors")["a"] > 0
+
+
 def test_a_second_process_is_refused_the_shard(tmp_path: Path, sources: dict[str, Path]) -> None:
     ledger = tmp_path / "root" / "ledger" / "00000.jsonl"
     with (
-        acquire(lease_folder(ledger), elsewhere(), lease_seconds=3.0),
+        acquire(lease_folder(ledger), elsewhere(), lease_seconds=12.0),
         pytest.raises(ShardBusyError, match="node7"),
     ):
         resize(tmp_path / "root", sources)

@@ -1,4 +1,6 @@
+import inspect
 import math
+import re
 
 import numpy as np
 import pytest
@@ -73,9 +75,17 @@ def test_a_perfect_model_scores_everything() -> None:
 
 def test_without_ties_the_metrics_are_the_published_ones() -> None:
     i, j = np.mgrid[:12, :12]
-    published = {"R@1": 1 / 12, "R@5": 6 / 12, "R@10": 11 / 12, "MedR": 6.0}
+    of_rows = {"R@1": 1 / 12, "R@5": 6 / 12, "R@10": 11 / 12, "MedR": 6.0}
+    of_columns = {"R@1": 2 / 12, "R@5": 5 / 12, "R@10": 1.0, "MedR": 6.0}
     similarity = torch.from_numpy(np.sin(0.37 * i**2 + 0.11 * j + 0.5 * i * j))
-    assert retrieval_metrics(similarity) == pytest.approx(published)
+    assert retrieval_metrics(similarity) == pytest.approx(of_rows)
+    assert retrieval_metrics(similarity.T) == pytest.approx(of_columns)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (5, 2), (0, 3), (3, 3, 3)])
+def test_items_that_are_not_one_for_each_query_are_an_error(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"of shape {shape} has no diagonal")):
+        inspect.unwrap(ranks)(torch.zeros(shape))  # without the check of shapes that tests have
 
 
 @pytest.mark.parametrize("num_queries", [1, 2, 9, 10])

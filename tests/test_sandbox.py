@@ -61,8 +61,8 @@ def eventually_gone(process_id: int) -> bool:
     [
         ("abort", "crashed", "SIGABRT"),
         ("segfault", "crashed", "SIGSEGV"),
-        ("hang", "hung", "not decoded in 2 s"),
-        ("drip", "hung", "not decoded in 2 s"),
+        ("hang", "hung", "not decoded in 4 s"),
+        ("drip", "hung", "not decoded in 4 s"),
         ("bomb", "out-of-memory", "needs more than 1 GB"),
         ("flood", "too-large", "decodes to more than 1 GB"),
     ],
@@ -70,7 +70,7 @@ def eventually_gone(process_id: int) -> bool:
 def test_what_breaks_a_decoder_is_that_files_error_and_the_next_has_a_new_child(
     name: str, reason: str, words: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    limits = SandboxLimits(seconds=2 if reason == "hung" else 60, memory_gb=1)
+    limits = SandboxLimits(seconds=4 if reason == "hung" else 60, memory_gb=1)
     with Sandbox(decode, limits) as sandbox:
         before = child_of(sandbox)
         began = time.monotonic()

@@ -18,7 +18,7 @@ from slurm.marker import Event, read_events
 from slurm.submission import StepFolder
 from slurm.testbed import Testbed
 from tests.opened import OpenedFiles
-from tests.slurm_cluster import empty_queue, nothing_starts, speaking_to, wait_until
+from tests.slurm_cluster import children, empty_queue, nothing_starts, speaking_to, wait_until
 from tests.videos import write_video
 
 pytestmark = pytest.mark.slow
@@ -104,10 +104,6 @@ class Extraction:
         counts = {name: count for name, count in opened.items() if name.endswith(".mp4")}
         once = min(counts.values())
         return sorted(name for name, count in counts.items() if count > once)
-
-
-def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.fixture(scope="module")

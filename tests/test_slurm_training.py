@@ -1,6 +1,8 @@
 """Training on the nodes of a real SLURM: as many processes as GPUs, stopped and started again."""
 
+import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from slurm.environment import STOPPED_EARLY
 from slurm.marker import Event, read_events
 from slurm.submission import StepFolder
 from slurm.testbed import Testbed
-from tests.slurm_cluster import empty_queue, speaking_to, wait_until
+from tests.slurm_cluster import children, empty_queue, speaking_to, wait_until
 from tests.stores import write_stores
 
 pytestmark = pytest.mark.slow
@@ -63,17 +65,24 @@ def root(slurm_cluster: Testbed, tmp_path_factory: pytest.TempPathFactory) -> It
     write_stores(root / "store")
     four = ("--gpus", "4", "--gpus-per-node", "2", "--cluster", "slurm")
     with speaking_to(slurm_cluster):
+        train(root, "one", "--cluster", "debug")
         train(root, "four", *four, "--sbatch", "nodelist", "node1,node2")
         train(root, "preempted", *four, "--sbatch", "nodelist", "node3,node4")
-        train(root, "one", "--cluster", "debug")
         step = random.randrange(5, 30)
         preempted = RunFolder(root / "runs" / "preempted")
         wait_until(
             lambda: any(row["step"] >= step for row in read_metrics(preempted.metrics)),
             f"step {step} is done",
         )
+        (first,) = children(events(root, "preempted")[-1].pid)
+        os.kill(first, signal.SIGSTOP)  # and all wait for it, so that it does not end before
         (submission,) = StepFolder(root / "logs" / "train-preempted").submissions()
         other = slurm_cluster.preempt(submission.task_ids()[0])
+        wait_until(
+            lambda: any(event.kind == "signalled" for event in events(root, "preempted")),
+            "the first rank is told",
+        )
+        os.kill(first, signal.SIGCONT)
         wait_until(lambda: events(root, "preempted")[-1].kind == "ended", "every rank has left")
         slurm_cluster.run(["scancel", other])
         for run in ("four", "preempted"):

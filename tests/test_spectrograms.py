@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from extractors.audio import log_mel
+from extractors.audio import QUIETEST_DB, AudioExtractor, log_mel
+from extractors.audio_records import AudioRecords
 from extractors.corpus import ResizedVideos
 from extractors.extract import extract_shard
 from extractors.log_mel_records import LogMelRecords
@@ -20,10 +21,12 @@ from mcn.data.clip_reader import ClipReader
 from mcn.data.spectrograms import stack_spectrograms
 from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
+from mcn.models.davenet import Davenet
 from mcn.progress import Progress
 from mcn.stop import StopRequest
 from mcn.store.reader import FeatureStore
 from mcn.store.writer import ShardWriter
+from tests.media_sources import NO_WEIGHTS
 from tests.published_runs import SAMPLING
 from tests.stores import FEATURES, SPECTROGRAMS, ids_of_stores, write_spectrograms, write_stores
 from tests.videos import write_video
@@ -68,6 +71,20 @@ def test_rows_of_the_store_are_the_frames_of_the_spectrogram(
     mel = log_mel(torch.from_numpy(read_waveform(videos.path("two"))), 16_000)
     assert torch.equal(torch.from_numpy(store.read("two")), mel.T.half())
     assert len(store.read("two")) == pytest.approx(401, abs=5)
+
+
+def test_silent_sound_is_stored_at_the_quietest_level(videos: ResizedVideos) -> None:
+    davenet = AudioExtractor(Davenet(), window_frames=512)
+    quietest = torch.full((40, 101), QUIETEST_DB)
+    for source, expected in (
+        (LogMelRecords(videos, name="audio-logmel"), quietest.T),
+        (AudioRecords(videos, davenet, NO_WEIGHTS, name="sound"), davenet(quietest)),
+    ):
+        maker = source.row_maker()
+        maker.add("silent", torch.zeros(16_000))
+        maker.flush()
+        ((_, rows),) = maker.finished()
+        assert isinstance(rows, torch.Tensor) and torch.equal(rows, expected)
 
 
 def test_extraction_that_was_killed_ends_with_the_same_bytes(

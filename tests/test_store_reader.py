@@ -44,7 +44,7 @@ def test_a_store_knows_its_videos_and_what_made_them(folder: Path) -> None:
     assert store.failures() == [("b", "truncated"), ("d e", "no-audio")]
     assert store.fingerprint == VIDEO
     assert (store.dim, store.rows_per_second) == (DIM, 1.0)
-    assert store.entry("g") == (folder / "00001.h5", 9, 1.0)
+    assert store.entry("g") == (folder / "00001.h5", 9, 1.0, 0)
 
 
 def test_rows_are_those_that_h5py_reads_from_the_same_file(folder: Path) -> None:

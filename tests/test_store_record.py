@@ -37,6 +37,7 @@ def test_sound_records_pass(record: Record, fingerprint: Fingerprint) -> None:
         ({"features": np.full((3, DIM), -np.inf, np.float16)}, "infinity"),
         ({"completeness": float("nan")}, "completeness"),
         ({"completeness": -0.5}, "completeness"),
+        ({"num_errors": -2}, "num_errors"),
         ({"reason": "no such file \udce4.mp4"}, "reason"),
         ({"spans": np.array([(0, 1, 3)], SPAN)}, "either a rate or spans"),
         ({"status": "failed", "reason": "empty"}, "no rows"),

@@ -42,6 +42,13 @@ def test_a_summary_counts_what_is_sealed_and_what_is_under_construction(root: Pa
     assert summary.unreadable == []
 
 
+def test_videos_that_are_done_though_damaged_are_counted(root: Path) -> None:
+    folder = root / "store" / "video-resnet152"
+    partly = dataclasses.replace(done("g"), completeness=0.96)
+    write_shard(folder / "00002.h5", [partly, done("h", num_errors=3), done("i")])
+    assert summarise(shard_files(folder)).damaged == 2
+
+
 def test_a_video_that_was_tried_again_is_counted_once(root: Path) -> None:
     folder = root / "store" / "video-resnet152"
     write_shard(folder / "00002.h5", [done("b"), failed("e")])

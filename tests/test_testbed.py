@@ -1,5 +1,6 @@
 """The testbed is a real SLURM, so these tests are about what its users rely on."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -22,6 +23,8 @@ from tests.slurm_cluster import (
     wait_for_state,
     wait_until,
 )
+
+WHOLE_JOB = {"slurmstepd", "slurm_script", "sleep"}
 
 
 @pytest.mark.slow
@@ -46,10 +49,8 @@ def test_up_shell_and_down_work_from_processes_of_their_own_and_leave_none_behin
         assert command("up", "--nodes=1") == f"export SLURM_CONF={tmp_path}/etc/slurm.conf\n"
         wait_for_state(testbed, submit(testbed, "trap '' TERM; sleep 600 & wait"), "RUNNING")
         assert "node1" in command("shell", stdin="sinfo\n")
+        wait_until(lambda: names_of_jobs(testbed) >= WHOLE_JOB, "the job's processes are there")
         job = processes_of_jobs(testbed)
-        assert {"slurmstepd", "slurm_script", "sleep"} <= {
-            entry.name for entry in all_processes() if entry.process in job
-        }
     finally:
         ended = command("down")
     assert ended == "ended: munged, node1, slurmctld\n"
@@ -57,6 +58,11 @@ def test_up_shell_and_down_work_from_processes_of_their_own_and_leave_none_behin
     assert not [entry for entry in all_processes() if _is_of(entry.process.pid, tmp_path)]
     assert command("down") == f"nothing runs in {tmp_path}\n"
     assert queue(slurm_cluster).keys() <= before.keys()  # the other one never knew of it
+
+
+def names_of_jobs(testbed: Testbed) -> set[str]:
+    job = processes_of_jobs(testbed)
+    return {entry.name for entry in all_processes() if entry.process in job}
 
 
 def _is_of(pid: int, folder: Path) -> bool:
@@ -70,11 +76,11 @@ def _is_of(pid: int, folder: Path) -> bool:
 
 @pytest.mark.slow
 def test_daemons_listen_on_the_loopback_only(slurm_cluster: Testbed) -> None:
-    own = {
-        str(link.readlink())
-        for process in Daemons(slurm_cluster.folder).running().values()
-        for link in Path(f"/proc/{process.pid}/fd").iterdir()
-    }
+    own = set()
+    for process in Daemons(slurm_cluster.folder).running().values():
+        for link in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since
+                own.add(str(link.readlink()))
     addresses = []
     for table in "tcp", "tcp6":
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:

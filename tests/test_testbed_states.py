@@ -111,14 +111,15 @@ def test_a_requeued_job_is_pending_and_its_first_run_stays_in_the_accounts(
 def test_a_preempted_job_is_told_in_time_to_ask_for_another_run(
     slurm_cluster: Testbed, tmp_path: Path
 ) -> None:
-    told = tmp_path / "told"
+    listens, told = tmp_path / "listens", tmp_path / "told"
     job = submit(
         slurm_cluster,
-        f"trap 'touch {told}; scontrol requeue $SLURM_JOB_ID' USR2; sleep 600 & wait",
+        f"trap 'touch {told}; scontrol requeue $SLURM_JOB_ID' USR2; touch {listens}; "
+        "sleep 600 & wait",
         "--partition=low",
         "--signal=B:USR2@60",
     )
-    wait_for_state(slurm_cluster, job, "RUNNING")
+    wait_until(listens.exists, "the job listens")
     with nothing_starts(slurm_cluster):
         usurper = slurm_cluster.preempt(job)
         wait_for_state(slurm_cluster, job, "PENDING")

@@ -134,7 +134,7 @@ def command(root: Path, run: str) -> list[str]:
 
 
 def wait_for_step(run: RunFolder, step: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not any(row["step"] >= step for row in read_metrics(run.metrics)):
         assert time.monotonic() < deadline, "the run makes no steps"
         time.sleep(0.005)
@@ -145,11 +145,14 @@ def wait_for_step(run: RunFolder, step: int) -> None:
 def test_a_killed_run_ends_with_the_bytes_of_one_left_alone(
     root: Path, undisturbed: RunFolder, step: int
 ) -> None:
-    run = RunFolder(root / "runs" / f"killed-{step}")
-    with subprocess.Popen(command(root, run.path.name), stderr=subprocess.DEVNULL) as process:
-        wait_for_step(run, step)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
+    for attempt in range(10):  # where this process is slow the run ends before it is killed
+        run = RunFolder(root / "runs" / f"killed-{step}-{attempt}")
+        with subprocess.Popen(command(root, run.path.name), stderr=subprocess.DEVNULL) as process:
+            wait_for_step(run, step)
+            process.kill()
+        if not run.final.exists():
+            break
+    assert process.returncode == -signal.SIGKILL
     assert not run.final.exists()
     train_here(root, run.path.name)
     assert run.final.read_bytes() == undisturbed.final.read_bytes()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mcn.clustering import whitening
+from mcn.clustering.engines import ENGINES
 from mcn.clustering.faiss_engine import nearest_among
 from mcn.clustering.lloyd import cluster
 from mcn.clustering.whitening import whiten
@@ -39,7 +40,9 @@ def test_labels_are_those_of_plain_numpy() -> None:
     rows = centres.repeat_interleave(40, dim=0) + 0.1 * torch.randn(200, 12)
     whitened = [whiten(rows, dims=4), torch.from_numpy(plain_whitening(rows.numpy(), 4)).float()]
     ours, plain = (
-        cluster(of, clusters=5, initial=None, spherical=False, seed=0, engine="faiss").assignments
+        cluster(
+            of, clusters=5, initial=None, spherical=False, seed=0, engine=ENGINES["faiss"]
+        ).assignments
         for of in whitened
     )
     assert len(set(zip(ours.tolist(), plain.tolist(), strict=True))) == 5

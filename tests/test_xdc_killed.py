@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from jobs import evaluate, status
+from mcn.clustering.engines import Engine
 from mcn.data.batches import ClipBatch
 from mcn.data.stored_clips import StoredClips
 from mcn.modality import Modality
@@ -206,10 +207,10 @@ def train_as_rank(root: Path, name: str) -> None:
         return group
 
     def slow(
-        config: XdcConfig, features: Any, round_number: int, device: torch.device
+        config: XdcConfig, features: Any, round_number: int, device: torch.device, engine: Engine
     ) -> tuple[Labels, dict[str, float]]:
         time.sleep(8 if round_number == 1 else 0)
-        return cluster_all(config, features, round_number, device)
+        return cluster_all(config, features, round_number, device, engine)
 
     patch = pytest.MonkeyPatch()
     patch.setattr(loop, "patient_group", lose_patience)

@@ -54,6 +54,7 @@ def write_video(
     frame_times: Sequence[float] | None = None,
     video_starts_at: float = 0.0,
     audio_starts_at: float = 0.0,
+    tone_hz: float = TONE_HZ,
     metadata: dict[str, str] | None = None,
 ) -> Path:
     """Writes a video of the kind that its suffix says; returns its path.
@@ -74,6 +75,7 @@ def write_video(
         frame_times: When frames come, in seconds, in place of a constant rate.
         video_starts_at: Seconds before which there are no pictures.
         audio_starts_at: Seconds before which there is no sound.
+        tone_hz: What is heard in a clap.
         metadata: Of the container.
     """
     video_codec, audio_codec = codecs or CODECS[path.suffix]
@@ -99,7 +101,7 @@ def write_video(
             assert isinstance(audio, AudioStream)
             audio.layout = layout
             encoders.append(audio.encode)
-            tracks.append(_sounds(sample_rate, layout, audio_starts_at, seconds))
+            tracks.append(_sounds(sample_rate, layout, audio_starts_at, seconds, tone_hz))
         entries = ([(time, k, frame) for time, frame in track] for k, track in enumerate(tracks))
         for _, k, frame in heapq.merge(*entries, key=lambda entry: entry[0]):
             container.mux(encoders[k](frame))
@@ -130,10 +132,10 @@ def _pictures(
 
 
 def _sounds(
-    sample_rate: int, layout: str, starts_at: float, seconds: float
+    sample_rate: int, layout: str, starts_at: float, seconds: float, tone_hz: float
 ) -> Iterator[tuple[float, VideoFrame | AudioFrame]]:
     times = np.arange(round(starts_at * sample_rate), round(seconds * sample_rate)) / sample_rate
-    wave = (0.5 * np.sin(2 * np.pi * TONE_HZ * times) * is_clap(times)).astype(np.float32)
+    wave = (0.5 * np.sin(2 * np.pi * tone_hz * times) * is_clap(times)).astype(np.float32)
     for start in range(0, len(wave), 1024):
         piece = wave[start : start + 1024]
         frame = AudioFrame(format="fltp", layout=layout, samples=len(piece))

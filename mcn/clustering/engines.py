@@ -11,8 +11,10 @@ from mcn.clustering import faiss_engine, torch_engine
 Nearest = Callable[[Float[Tensor, "clusters dim"]], Int[Tensor, " rows"]]
 """Gives the nearest centroid of every row."""
 
-ENGINES: dict[EngineName, Callable[..., Nearest]] = {
+Engine = Callable[..., Nearest]
+"""Takes the rows and `spherical`, once for all iterations."""
+
+ENGINES: dict[EngineName, Engine] = {
     "torch": torch_engine.nearest_among,
     "faiss": faiss_engine.nearest_among,
 }
-"""Each takes the rows and `spherical`, once for all iterations."""

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mcn.choices import EngineName
-from mcn.clustering.engines import ENGINES, Nearest
+from mcn.clustering.engines import ENGINES, Engine, Nearest
+from mcn.clustering.magnitude import middling_scale, normalized, unit
 from mcn.clustering.seeding import spread_out
 from mcn.clustering.subspace import reduce_dims
 
@@ -55,11 +56,12 @@ def kmeans(
     iterations: int = 20,
     engine: EngineName = "torch",
 ) -> tuple[Float[Tensor, "clusters dim"], Int[Tensor, " rows"]]:
-    """Centroids and assignments of Lloyd's algorithm, in float32; no cluster comes out empty.
+    """Centroids and assignments of Lloyd's algorithm; no cluster comes out empty.
 
-    A row that is not finite is assigned -1 and moves nothing. A cluster that runs empty starts
-    anew at the row that fits its own cluster worst. `initial` keeps its numbering. Decided by
-    `seed` alone, whatever the global random state.
+    In float64 for rows in float64, else in float32; in which faiss compares in any case. Rows of
+    any finite size do. A row that is not finite is assigned -1 and moves nothing. A cluster that
+    runs empty starts anew at the row that fits its own cluster worst. `initial` keeps its
+    numbering. Decided by `seed` alone, whatever the global random state.
 
     Args:
         features: Rows to cluster.
@@ -71,8 +73,9 @@ def kmeans(
         engine: What finds the nearest centroids.
 
     Raises:
-        ValueError: Fewer finite rows than clusters, initial centroids that are not finite, or an
-            engine that is not installed.
+        ValueError: Fewer finite rows than clusters, no cluster at all, initial centroids that are
+            not finite or not of as many rows and columns as is needed, or an engine that is not
+            installed.
     """
     found = cluster(
         features,
@@ -81,7 +84,7 @@ def kmeans(
         seed=seed,
         spherical=spherical,
         iterations=iterations,
-        engine=engine,
+        engine=ENGINES[engine],
     )
     return found.centroids, found.assignments
 
@@ -95,55 +98,70 @@ def cluster(
     seed: int,
     spherical: bool = True,
     iterations: int = 20,
-    engine: EngineName,
+    engine: Engine,
 ) -> Clustering:
-    """As `kmeans`, with what tells how it went."""
+    """As `kmeans`, with what tells how it went. Asks `engine` anew for each set of rows, and no
+    longer for the one before.
+    """
+    if clusters < 1:
+        raise ValueError(f"{clusters} clusters: at least one is needed")
     finite = finite_rows(features)
-    rows = (features if finite.all() else features[finite]).float()
+    rows = (features if finite.all() else features[finite]).to(_precision(features))
     if len(rows) < clusters:
         raise ValueError(f"{clusters} clusters need as many finite rows, and there are {len(rows)}")
-    if initial is not None and not initial.isfinite().all():
-        raise ValueError("initial centroids are not finite: leave them out for new ones")
+    if initial is not None:
+        initial = _checked(initial.to(rows.dtype), clusters=clusters, dim=rows.shape[1])
+    scale = 1.0
     # Even where all around it is autocast to half precision.
     with torch.autocast(rows.device.type, enabled=False):
         if spherical:
-            rows = _unit(rows)
+            rows = unit(rows)
+        elif (scale := middling_scale(rows, initial)) != 1:
+            rows = rows * scale
         if initial is None:
             centroids = _begin(rows, clusters, seed, spherical, engine)
         else:
-            centroids = F.normalize(initial.float(), dim=1) if spherical else initial.float()
-        nearest = ENGINES[engine](rows, spherical=spherical)
+            centroids = normalized(initial) if spherical else initial * scale
+        nearest = engine(rows, spherical=spherical)
         first = nearest(centroids)
         centroids, labels, num_reseeded = _iterate(
             rows, first, centroids, nearest, iterations=iterations, spherical=spherical
         )
-        inertia = float(_squared_distances(rows, centroids, labels).mean())
+        inertia = float(_squared_distances(rows, centroids, labels).mean()) / scale / scale
 
     def for_all(labels: Tensor) -> Tensor:
         everywhere = torch.full((len(features),), -1, dtype=torch.long, device=features.device)
         everywhere[finite] = labels
         return everywhere
 
-    return Clustering(centroids, for_all(labels), for_all(first), num_reseeded, inertia)
+    return Clustering(centroids / scale, for_all(labels), for_all(first), num_reseeded, inertia)
 
 
 def finite_rows(features: Float[Tensor, "rows dim"]) -> Bool[Tensor, " rows"]:
-    """Which rows hold nothing but numbers that float32 has."""
+    """Which rows hold nothing but finite numbers, in the precision of `kmeans`."""
     # A sum is not finite if a number is not; where large numbers make it so, look at each.
-    finite = features.sum(dim=1, dtype=torch.float32).isfinite()
+    finite = features.sum(dim=1, dtype=_precision(features)).isfinite()
     suspects = (~finite).nonzero().flatten()
-    finite[suspects] = features[suspects].float().isfinite().all(dim=1)
+    finite[suspects] = features[suspects].isfinite().all(dim=1)
     return finite
 
 
-def _unit(rows: Tensor) -> Tensor:
-    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    # Rows that are of unit length, as embeddings are, need no copy.
-    is_unit = (norms - 1).abs().max() <= 1e-6
-    return rows if is_unit else rows / norms.clamp(min=1e-12)
+def _precision(features: Tensor) -> torch.dtype:
+    return torch.promote_types(features.dtype, torch.float32)
 
 
-def _begin(rows: Tensor, clusters: int, seed: int, spherical: bool, engine: EngineName) -> Tensor:
+def _checked(initial: Tensor, *, clusters: int, dim: int) -> Float[Tensor, "clusters dim"]:
+    if initial.shape != (clusters, dim):
+        raise ValueError(
+            f"initial centroids are of shape {tuple(initial.shape)}, and {clusters} clusters of "
+            f"rows of {dim} numbers need {(clusters, dim)}"
+        )
+    if not initial.isfinite().all():
+        raise ValueError("initial centroids are not finite: leave them out for new ones")
+    return initial
+
+
+def _begin(rows: Tensor, clusters: int, seed: int, spherical: bool, engine: Engine) -> Tensor:
     """Centroids from rows far apart drawn by `seed`, moved by iterations over samples that grow.
 
     Those are by distance and in the subspace of most variance, where an iteration costs next to
@@ -157,7 +175,7 @@ def _begin(rows: Tensor, clusters: int, seed: int, spherical: bool, engine: Engi
         size = len(rows) // one_in
         if size >= LEAST_ROWS_PER_CLUSTER * clusters or one_in == 1:
             sample = reduced if one_in == 1 else reduced[drawn[:size]]
-            nearest = ENGINES[engine](sample, spherical=False)
+            nearest = engine(sample, spherical=False)
             centroids, labels, _ = _iterate(
                 sample,
                 nearest(centroids),

@@ -27,7 +27,7 @@ def whiten(rows: Float[Tensor, "rows dim"], *, dims: int) -> Float[Tensor, "rows
         ValueError: No row differs from another, or faiss is not installed.
     """
     faiss = import_faiss("whitening before k-means")
-    finite = finite_rows(rows)
+    finite = finite_rows(rows.float())
     known = (rows if finite.all() else rows[finite]).float().cpu().contiguous()
     if len(known) < 2 or not (known != known[0]).any():
         raise ValueError(

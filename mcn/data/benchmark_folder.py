@@ -4,15 +4,19 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mcn.data.benchmarks import BenchmarkClip, read_msrvtt, read_youcook2
+from mcn.data.benchmarks import BenchmarkClip, read_clips, read_films, read_msrvtt, read_youcook2
 from mcn.data.captions import Captions
 from mcn.data.step_folder import CROSSTASK_TASKS, MINING_YOUTUBE_CLASSES
 from mcn.root import Root
+
+PUBLISHED_CLIPS = "published_clips.csv"
+"""What remains of a published pickle beside its features in the store."""
 
 ANNOTATIONS: dict[str, Callable[[Path], list[BenchmarkClip]]] = {
     "validation_youcook.csv": read_youcook2,
     "msrvtt_test.csv": read_msrvtt,
     "MSRVTT_JSFUSION_test.csv": read_msrvtt,
+    PUBLISHED_CLIPS: read_clips,
 }
 
 TITLES = {
@@ -52,6 +56,12 @@ def read_benchmark(folder: Path) -> list[BenchmarkClip]:
         f"{folder} has no annotation: put one of "
         f"{', '.join((*ANNOTATIONS, CROSSTASK_TASKS, MINING_YOUTUBE_CLASSES))} there"
     )
+
+
+def films_of_clips(folder: Path) -> dict[str, str]:
+    """From which video each clip was cut, where clips are stored as videos of their own."""
+    published = folder / PUBLISHED_CLIPS
+    return read_films(published) if published.exists() else {}
 
 
 def sentences_of_videos(

@@ -1,8 +1,9 @@
 """Captions of narrated videos, in the forms in which HowTo100M is handed on.
 
     raw_caption.json, caption.json   {video id: {"start": [...], "end": [...], "text": [...]}}
-    *.pickle                         the same, read without running anything that is in it
-    a folder                         one of these files; else a csv a video: start,end,text
+    *.pickle, *.pkl                  the same, read without running anything that is in it
+    <video id>.csv                   of one video: start,end,text
+    a folder                         one of these files; else a csv a video
 
 Lines are kept in the order of the file, each with its place: none is dropped, sorted or mended.
 A text that is no text (pandas leaves NaN where it was empty) is empty. Captions overlap, and may
@@ -20,10 +21,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcn.data.restricted_pickle import load_plain_pickle
+from mcn.data.restricted_pickle import PICKLE_SUFFIXES, load_plain_pickle
 from mcn.data.rows import read_rows
 
-CAPTION_FILES = ("raw_caption.json", "caption.json", "raw_caption.pickle", "caption.pickle")
+CAPTION_FILES = (
+    "raw_caption.json",
+    "caption.json",
+    "raw_caption.pickle",
+    "raw_caption.pkl",
+    "caption.pickle",
+    "caption.pkl",
+)
 """What is looked for in a folder, in this order: the raw ones still have their stop words."""
 
 COLUMNS = ("start", "end", "text")
@@ -60,6 +68,8 @@ def read_captions(path: Path | str) -> dict[str, Captions]:
             f"{path} is missing: captions are read from a folder of csv files, one a video, or "
             f"from {', '.join(CAPTION_FILES)}"
         )
+    if path.suffix == ".csv":
+        return {path.stem: _read_csv(path)}
     content = _load(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds {_kind(content)}, not captions by video id")
@@ -80,10 +90,12 @@ def _read_folder(folder: Path) -> dict[str, Captions]:
 
 
 def _load(path: Path) -> Any:
-    if path.suffix == ".pickle":
+    if path.suffix in PICKLE_SUFFIXES:
         return load_plain_pickle(path)
     if path.suffix != ".json":
-        raise ValueError(f"{path}: captions are .json, .pickle or a folder, not {path.suffix!r}")
+        raise ValueError(
+            f"{path}: captions are .json, .pickle, .pkl, .csv or a folder, not {path.suffix!r}"
+        )
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
@@ -104,7 +116,10 @@ def _captions(entry: Any, video_id: Any, path: Path) -> Captions:
     missing = [name for name in COLUMNS if name not in columns]
     if missing:
         raise ValueError(f"{where} lacks {', '.join(missing)}")
-    lists = [columns[name] for name in COLUMNS]
+    lists = [
+        values.tolist() if isinstance(values, np.ndarray) else values
+        for values in (columns[name] for name in COLUMNS)
+    ]
     if not all(isinstance(values, list | tuple) for values in lists):
         kinds = ", ".join(_kind(values) for values in lists)
         raise ValueError(f"{where}: start, end and text are lists, not {kinds}")

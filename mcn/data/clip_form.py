@@ -7,6 +7,12 @@ AudioPadding = Literal["silence", "published"]
 
 VideoScale = Literal["as-stored", "unit-length"]
 
+WordPadding = Literal["left-out", "published"]
+
+BANDS = 40
+"""Of log-mel spectrograms."""
+FRAMES_PER_SECOND = 100.0
+"""Of log-mel spectrograms."""
 LOUDEST_DB = 0.0
 SILENCE_DB = -80.0
 
@@ -22,6 +28,9 @@ class ClipForm:
     audio_padding: AudioPadding = "silence"
     """Of spectrograms: up to the longest of a batch with silence, which its reader leaves out; or
     up to the most frames with 0 dB, as published, which is as loud as sound can be."""
+    word_padding: WordPadding = "left-out"
+    """Of MCN's sentences: left out of the maximum over words, or taking part in it as a word of
+    zeros, as published, so that no dimension of a short sentence is below that of no word."""
 
 
 DEFAULT_FORM = ClipForm()

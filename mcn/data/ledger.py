@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from mcn.data.failure_class import FailureClass, Retry, class_of, is_due
+from mcn.store.layout import NOT_COUNTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,9 @@ class Outcome:
     has_audio: bool = False
     completeness: float = 0.0
     """Share of what the file promised that could be read."""
+    num_errors: int = NOT_COUNTED
+    """Places at which the file was damaged, as far as the decoder said so; -1 where they were not
+    counted, as in what was written before they were."""
     kind: FailureClass | Literal[""] = ""
     """Of a failure: its class; empty in what was written before there were any."""
     attempts: int = 0

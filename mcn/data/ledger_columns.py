@@ -27,7 +27,7 @@ from mcn.store.ids import as_texts, texts_missing
 COLUMNS_SUFFIX = ".columns"
 _CLASS_OF_CODE: dict[int, FailureClass] = {1: "permanent", 2: "transient", 3: "poison"}
 _CODE_OF_CLASS = {failure: code for code, failure in _CLASS_OF_CODE.items()}
-_FORMAT = "mcn-ledger-columns-1"
+_FORMAT = "mcn-ledger-columns-2"
 
 
 def outcome_dtype(*, id_bytes: int, reason_bytes: int) -> "np.dtype[Any]":
@@ -41,6 +41,7 @@ def outcome_dtype(*, id_bytes: int, reason_bytes: int) -> "np.dtype[Any]":
             ("num_frames", "<i8"),
             ("seconds", "<f8"),
             ("completeness", "<f8"),
+            ("num_errors", "<i4"),
             ("is_source_deleted", "?"),
         ]
     )
@@ -185,7 +186,14 @@ def _as_rows(outcomes: Sequence[Outcome]) -> NDArray[Any]:
         0 if (failure := outcome.failure) is None else _CODE_OF_CLASS[failure]
         for outcome in outcomes
     ]
-    for name in ("attempts", "num_frames", "seconds", "completeness", "is_source_deleted"):
+    for name in (
+        "attempts",
+        "num_frames",
+        "seconds",
+        "completeness",
+        "num_errors",
+        "is_source_deleted",
+    ):
         rows[name] = [getattr(outcome, name) for outcome in outcomes]
     return rows
 

@@ -24,9 +24,11 @@ from mcn.evaluation.results import (
 )
 from mcn.evaluation.retrieval import ranks
 from mcn.evaluation.zero_shot import (
+    MOST_SPECTROGRAM_FRAMES,
     ClipEmbeddings,
     embed_clips,
     evaluated_form,
+    frames_heard,
     load_model,
     read_benchmark,
 )
@@ -39,12 +41,23 @@ FOUND_PER_EXAMPLE = 5
 
 
 class BenchmarkData:
-    """A benchmark's features, and the sentences of its annotation by video."""
+    """A benchmark's features, and the sentences of its annotation by video.
 
-    def __init__(self, title: str, stores: Stores, sentences: Mapping[str, Captions]) -> None:
+    Where clips are stored as videos of their own, `cut_from` says from which video each one is:
+    those of one video are alike, and count so in intervals.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        stores: Stores,
+        sentences: Mapping[str, Captions],
+        cut_from: Mapping[str, str] | None = None,
+    ) -> None:
         self.title = title
         self.stores = stores
         self.sentences = sentences
+        self.cut_from = cut_from or {}
 
 
 def evaluate_run(
@@ -139,7 +152,13 @@ def _evaluate(
         checkpoint_sha256=file_sha256(what.checkpoint),
         missing_audio=missing_audio,
         benchmarks={
-            name: retrieve(model, data, max_words=max_words, missing_audio=missing_audio)
+            name: retrieve(
+                model,
+                data,
+                max_words=max_words,
+                missing_audio=missing_audio,
+                most_frames=frames_heard(model, name),
+            )
             for name, data in benchmarks.items()
         },
         localization={
@@ -156,17 +175,29 @@ def _evaluate(
 
 
 def retrieve(
-    model: Evaluated, data: BenchmarkData, *, max_words: int, missing_audio: MissingAudio
+    model: Evaluated,
+    data: BenchmarkData,
+    *,
+    max_words: int,
+    missing_audio: MissingAudio,
+    most_frames: int = MOST_SPECTROGRAM_FRAMES,
 ) -> BenchmarkResults:
     """Ranks of all clips' own items, in every direction that the model's spaces allow.
 
     Raises:
         ValueError: Clips without audio are left out, and no clip is left.
     """
-    clips = read_benchmark(model, data.stores, max_words=max_words, sentences=data.sentences)
+    clips = read_benchmark(
+        model,
+        data.stores,
+        max_words=max_words,
+        sentences=data.sentences,
+        most_frames=most_frames,
+    )
+    form = evaluated_form(model, most_frames)
     space_of = spaces_of_directions(model.spaces)
     whole = {
-        space: embed_clips(model, clips, evaluated_form(model), space=space)
+        space: embed_clips(model, clips, form, space=space)
         for space in dict.fromkeys(space_of.values())
     }
     heard = next(found.has["audio"] for found in whole.values() if "audio" in found.has)
@@ -186,7 +217,7 @@ def retrieve(
         num_queries=len(some.video_ids),
         num_left_out=int((~kept).sum()),
         queries=queries,
-        video_ids=tuple(some.video_ids),
+        video_ids=tuple(data.cut_from.get(id_, id_) for id_ in some.video_ids),
         examples=_examples(
             [text for text, is_kept in zip(texts, kept.tolist(), strict=True) if is_kept],
             some,

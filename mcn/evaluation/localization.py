@@ -6,7 +6,9 @@ Scores are matrices of frames by steps. Found is a step for every frame, -1 for 
     ordered_segmentation    a step for each frame, in order and without gaps (Mining YouTube)
     best_step_of_frames     a step for each frame, whatever the order
 
-Steps and frames are counted from 0. How long a frame lasts is the caller's business.
+Steps and frames are counted from 0. How long a frame lasts is the caller's business. Not covered:
+CrossTask's other alignment, in which a step may last and frames may be background; no published
+evaluation of MCN uses it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,16 +21,19 @@ from torch import Tensor
 
 
 def ordered_alignment(
-    cost: Real[np.ndarray | Tensor, "frames steps"],
+    cost: Real[np.ndarray | Tensor, "frames steps"] | Sequence[Sequence[float]],
 ) -> Int[np.ndarray | Tensor, " steps"]:
     """The frame of each step, ascending, at the least total cost; a tensor for a tensor.
 
-    Of equally cheap frames the earliest is taken.
+    Of equally cheap frames the earliest is taken. An infinite cost forbids a step a frame.
 
     Raises:
-        ValueError: If there are more steps than frames, or a cost is not finite.
+        ValueError: If there are more steps than frames, or too many are forbidden, or a cost is
+            NaN or minus infinity.
     """
-    frames = _align(_as_costs(cost))
+    costs = _as_costs(cost)
+    _refuse(costs, np.isnan(costs) | np.isneginf(costs))
+    frames = _align(costs)
     return torch.from_numpy(frames).to(cost.device) if isinstance(cost, Tensor) else frames
 
 
@@ -44,7 +49,9 @@ def ordered_segmentation(
         raise ValueError("without a step there is nothing to put the frames into")
     # Where step k begins after frame t, frames up to t are paid for in step k-1, not in step k:
     # so the beginnings are aligned with the steps, at the difference of the sums up to t.
-    paid = _as_costs(cost).cumsum(axis=0)[:-1]
+    costs = _as_costs(cost)
+    _refuse(costs, ~np.isfinite(costs))
+    paid = costs.cumsum(axis=0)[:-1]
     last_frames = _align(paid[:, :-1] - paid[:, 1:])
     begins = np.zeros(len(cost), dtype=np.int64)
     begins[last_frames + 1] = 1
@@ -154,19 +161,26 @@ def overlap(
     )
 
 
-def _as_costs(cost: np.ndarray | Tensor) -> Float[np.ndarray, "frames steps"]:
+def _as_costs(
+    cost: np.ndarray | Tensor | Sequence[Sequence[float]],
+) -> Float[np.ndarray, "frames steps"]:
     if isinstance(cost, Tensor):
         cost = cost.detach().double().cpu().numpy()
-    costs = cost.astype(np.float64)
+    costs = np.asarray(cost, dtype=np.float64)
+    if costs.ndim != 2:
+        raise ValueError(f"costs of shape {costs.shape} are no matrix of frames by steps")
     num_frames, num_steps = costs.shape
     if num_steps > num_frames:
         raise ValueError(
             f"{num_steps} steps cannot be put in order into {num_frames} frames: each needs one"
         )
-    if not np.isfinite(costs).all():
-        frame, step = np.argwhere(~np.isfinite(costs))[0]
-        raise ValueError(f"the cost of step {step} at frame {frame} is {costs[frame, step]}")
     return costs
+
+
+def _refuse(costs: np.ndarray, is_bad: Bool[np.ndarray, "frames steps"]) -> None:
+    if is_bad.any():
+        frame, step = np.argwhere(is_bad)[0]
+        raise ValueError(f"the cost of step {step} at frame {frame} is {costs[frame, step]}")
 
 
 def _align(costs: Float[np.ndarray, "frames steps"]) -> Int[np.ndarray, " steps"]:
@@ -186,6 +200,11 @@ def _align(costs: Float[np.ndarray, "frames steps"]) -> Int[np.ndarray, " steps"
         total = least + costs[step : step + len(delays), step]
     frames = np.empty(num_steps, dtype=np.int64)
     delay = int(total.argmin())
+    if total[delay] == np.inf:
+        raise ValueError(
+            f"{num_steps} steps cannot be put in order into {num_frames} frames: so many costs are "
+            "infinite that no finite choice is left"
+        )
     for step in reversed(range(num_steps)):
         frames[step] = delay + step
         delay = best_delays[step][delay]

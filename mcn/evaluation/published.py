@@ -24,6 +24,9 @@ from mcn.models.trained import Model
 
 PUBLISHED_WORDS = 20
 
+PUBLISHED_FRAMES = {"youcook2": 5120, "msrvtt": 3072}
+"""Of spectrograms, by the folder of the benchmark."""
+
 NAMES: dict[type[nn.Module], str] = {PublishedMcn: "MCN", AvlNetTextTri: "AVLnet-Text-Tri"}
 
 

@@ -23,7 +23,15 @@ def ranks(similarity: Float[Tensor, "clips clips"]) -> Int[Tensor, " clips"]:
 
     Rows are queries, and their own item is on the diagonal. Ties and rivals that are NaN count as
     ahead; a query whose own score is NaN gets the number of clips, one worse than the last place.
+
+    Raises:
+        ValueError: There are not as many items as queries.
     """
+    if similarity.shape != 2 * similarity.shape[:1]:
+        raise ValueError(
+            f"a similarity of shape {tuple(similarity.shape)} has no diagonal on which each query "
+            "finds its own item: as many rows as columns are needed"
+        )
     num_clips = len(similarity)
     own = similarity.diagonal()
     worse = [

@@ -14,7 +14,7 @@ from mcn.data.clip_form import ClipForm
 from mcn.data.clip_reader import ClipReader
 from mcn.data.stores import Stores
 from mcn.evaluation.directions import DIRECTIONS
-from mcn.evaluation.published import Evaluated, PublishedSpace
+from mcn.evaluation.published import PUBLISHED_FRAMES, Evaluated, PublishedSpace
 from mcn.modality import MODALITIES, Modality, Space
 from mcn.models.trained import Model, described_model
 from mcn.models.xdc import Xdc
@@ -96,6 +96,18 @@ def text_space(model: Evaluated) -> Space:
     return next(space for space, together in model.spaces.items() if "text" in together)
 
 
+def frames_heard(model: Evaluated, benchmark: str) -> int:
+    """Of a clip's spectrogram, at most; published models hear what they were published with.
+
+    Args:
+        model: Who hears.
+        benchmark: Folder of the benchmark, such as msrvtt.
+    """
+    if isinstance(model, PublishedSpace):
+        return PUBLISHED_FRAMES.get(benchmark, MOST_SPECTROGRAM_FRAMES)
+    return MOST_SPECTROGRAM_FRAMES
+
+
 def evaluated_form(model: Evaluated, most_frames: int = MOST_SPECTROGRAM_FRAMES) -> ClipForm:
     """The form in which a model takes clips, of which it hears more than in training."""
     is_pooled = model.form.spectrogram_frames is None
@@ -166,9 +178,10 @@ def read_benchmark(
     *,
     max_words: int,
     sentences: Mapping[str, Captions] | None = None,
+    most_frames: int = MOST_SPECTROGRAM_FRAMES,
 ) -> list[Clips]:
     """The clips that `embed_benchmark` embeds; the model knows their words afterwards."""
-    reader = evaluated_reader(model, stores)
+    reader = evaluated_reader(model, stores, most_frames)
     lines = _sentences_of_store(reader) if sentences is None else sentences
     return [_clips_of(video_id, lines[video_id], reader, max_words) for video_id in sorted(lines)]
 

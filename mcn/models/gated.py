@@ -46,9 +46,15 @@ class SentenceMaxPool(nn.Module):
         words: Float[Tensor, "batch words in_dim"],
         is_word: Bool[Tensor, "batch words"] | None = None,
     ) -> Float[Tensor, "batch out_dim"]:
-        """Without `is_word` padding takes part, as published: a zero row still gives ReLU(bias)."""
+        """Without `is_word` padding takes part, as published: a zero row still gives ReLU(bias).
+
+        No word at all gives zeros.
+        """
+        if is_word is not None:
+            # Padding may hold anything: a gradient of zero times NaN is NaN.
+            words = words.masked_fill(~is_word[..., None], 0.0)
         activations = F.relu(self.fc(words))
         if is_word is not None:
             # After ReLU zero is the least value, so zero stands for "not there".
             activations = activations * is_word[..., None]
-        return activations.amax(dim=1)
+        return activations.amax(dim=1) if words.shape[1] else activations.sum(dim=1)

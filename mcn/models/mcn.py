@@ -67,14 +67,19 @@ class AudioEncoder(nn.Module):
 class TextEncoder(WordReader):
     """Word vectors max-pooled to a sentence, then gated."""
 
-    def __init__(self, dims: McnDims) -> None:
+    def __init__(self, dims: McnDims, form: ClipForm) -> None:
         super().__init__()
+        self.form = form
         self.standardize = Standardize(dims.text)
         self.pool = SentenceMaxPool(dims.text, dims.embedding)
         self.gated = GatedEmbeddingUnit(dims.embedding, dims.embedding)
 
     def forward(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
-        sentence = self.pool(self.standardize(self.read(batch.words)), batch.is_word)
+        words = self.standardize(self.read(batch.words))
+        if self.form.word_padding == "published":
+            sentence = self.pool(words * batch.is_word[..., None])
+        else:
+            sentence = self.pool(words, batch.is_word)
         return self.gated(sentence), sentence
 
 
@@ -87,16 +92,19 @@ class Mcn(nn.Module):
         *,
         has_unit_length: bool = True,
         target_learns: bool = False,
+        rebuilds_no_negatives: bool = False,
         form: ClipForm = DEFAULT_FORM,
         audio_network: AudioNetwork | None = None,
     ) -> None:
-        """By default with what is right; the publication has both the other way round.
+        """By default with what is right; the publication has all three the other way round.
 
         Args:
             dims: Sizes.
             has_unit_length: Whether embeddings are brought to unit length.
             target_learns: Whether the reconstruction error moves its target too, which then
                 learns to be small.
+            rebuilds_no_negatives: Whether decoders end in a ReLU, so that they never reach a
+                target below zero.
             form: What it takes of clips.
             audio_network: The DAVEnet that it trains on spectrograms, if it takes those.
         """
@@ -112,7 +120,7 @@ class Mcn(nn.Module):
         else:
             audio = SpectrogramEncoder(audio_network, form, embedding_dim=dims.embedding)
         self.encoders = nn.ModuleDict(
-            {"video": VideoEncoder(dims), "audio": audio, "text": TextEncoder(dims)}
+            {"video": VideoEncoder(dims), "audio": audio, "text": TextEncoder(dims, form)}
         )
         # What is brought back is what the gated unit saw: features, or the pooled sentence.
         targets = {"video": dims.video, "audio": dims.audio, "text": dims.embedding}
@@ -122,6 +130,7 @@ class Mcn(nn.Module):
                     nn.Linear(dims.embedding, dims.reconstruction),
                     nn.ReLU(),
                     nn.Linear(dims.reconstruction, targets[modality]),
+                    *([nn.ReLU()] if rebuilds_no_negatives else []),
                 )
                 for modality in MODALITIES
             }

@@ -21,6 +21,11 @@ PREFIX = "module."
 
 NAMED_PER_ERROR = 8
 
+PUBLISHED_EMBEDDING_DIMS = (4096, 6144)
+
+PUBLISHED_DIMS = {"video_dim": (4096, 2048), "word_dim": (300,)}
+"""Both kinds of video features or one, and word2vec; the first is named where none is there."""
+
 LEAST_SHARED_NAMES = 0.5
 """Names that a file shares with a model, of all that either has, for it to be called nearly its."""
 
@@ -116,7 +121,8 @@ def _read_dims(
 ) -> dict[str, int]:
     """The size that most entries have where the marker of that size stands.
 
-    By majority, so that a misshapen entry is found against the others, whichever it is.
+    By majority, so that a misshapen entry is found against the others, whichever it is. Where only
+    one has a size there is no other: beside embeddings of a published size it has to be published.
     """
     votes = {marker: Counter[int]() for marker in markers.values()}
     for name, value in marked.items():
@@ -124,10 +130,15 @@ def _read_dims(
             for marker, size in zip(value.shape, state[name].shape, strict=True):
                 if marker in votes:
                     votes[marker][size] += 1
-    return {
+    dims = {
         dim: votes[marker].most_common(1)[0][0] if votes[marker] else 1
         for dim, marker in markers.items()
     }
+    if dims.get("embedding_dim") in PUBLISHED_EMBEDDING_DIMS:
+        for dim in PUBLISHED_DIMS.keys() & dims.keys():
+            if votes[markers[dim]].total() <= 1 and dims[dim] not in PUBLISHED_DIMS[dim]:
+                dims[dim] = PUBLISHED_DIMS[dim][0]
+    return dims
 
 
 def _check_names(path: Path, name: str, *, expected: list[str], found: list[str]) -> None:
@@ -156,7 +167,7 @@ def _check_shapes(
     if misshapen:
         raise ValueError(
             f"{path} is nearly a checkpoint of {name}, but {_listed(misshapen)}; the sizes are "
-            "those that most entries agree on"
+            "those that most entries agree on, or of what one entry alone has the published ones"
         )
 
 

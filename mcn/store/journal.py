@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mcn.store.checksum import crc32c
 from mcn.store.fingerprint import Fingerprint
 from mcn.store.frames import Frame, encode_frame, find_frame, is_intact
-from mcn.store.layout import FORMAT_VERSION
+from mcn.store.layout import FORMAT_VERSION, NOT_COUNTED, READABLE_VERSIONS
 from mcn.store.plan import ShardPlan
 from mcn.store.rawio import fsync_folder, read_at, write_at
 from mcn.store.record import SPAN, Record
@@ -45,6 +45,7 @@ class Entry(NamedTuple):
     provenance: dict[str, str | int | float]
     data_offset: int
     """Where the spans are, with the features behind them."""
+    num_errors: int = NOT_COUNTED
 
 
 class Journal:
@@ -80,6 +81,7 @@ class Journal:
             "status": record.status,
             "reason": record.reason,
             "completeness": float(record.completeness),
+            "num_errors": int(record.num_errors),
             "num_rows": len(record.features),
             "num_spans": None if record.spans is None else len(record.spans),
             "features_crc32c": crc32c(record.features),
@@ -193,7 +195,7 @@ def _header(plan: ShardPlan) -> dict[str, Any]:
 
 def _read_header(path: Path, frame: Frame) -> ShardPlan:
     header = json.loads(frame.meta)
-    if header["format_version"] != FORMAT_VERSION:
+    if header["format_version"] not in READABLE_VERSIONS:
         raise ValueError(
             f"{path}: begun by a version of the code with format {header['format_version']}, "
             f"this one has {FORMAT_VERSION}; finish it with that one, or delete it"

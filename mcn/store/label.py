@@ -10,7 +10,7 @@ import os
 from dataclasses import asdict, dataclass
 
 from mcn.store.checksum import crc32c
-from mcn.store.layout import FORMAT, FORMAT_VERSION, canonical_json
+from mcn.store.layout import FORMAT, FORMAT_VERSION, READABLE_VERSIONS, canonical_json
 from mcn.store.rawio import range_crc32c
 
 LABEL_BYTES = 512
@@ -67,7 +67,7 @@ def read_label_of_damaged(descriptor: int) -> Label:
         raise ValueError("no shard of features, or damaged in its first bytes")
     fields = json.loads(text.rstrip(b"\0"))
     kind = fields["format"], fields["format_version"]
-    if kind != (FORMAT, FORMAT_VERSION):
+    if kind not in [(FORMAT, version) for version in READABLE_VERSIONS]:
         raise ValueError(f"its format is {kind}, this code reads {(FORMAT, FORMAT_VERSION)}")
     label = Label(**fields | {name: tuple(fields[name]) for name in ("index", "spans", "features")})
     if label.description_crc32c != description_crc32c(descriptor, label.spans, label.features):

@@ -25,7 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "mcn-features"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+"""The first had no `num_errors` in its index."""
+
+NOT_COUNTED = -1
+"""The number of errors where it was not kept, or where nothing was decoded."""
 
 SEALED_SUFFIX = ".h5"
 LEASE_SUFFIX = ".lease"
@@ -38,8 +43,11 @@ ROW_DTYPES: dict[RowType, "np.dtype[Any]"] = {"float16": FEATURE_DTYPE, "int32":
 """What a number of a row is, by its name in the fingerprint."""
 
 
-def index_dtype(*, id_bytes: int, reason_bytes: int) -> "np.dtype[Any]":
+def index_dtype(
+    *, id_bytes: int, reason_bytes: int, format_version: int = FORMAT_VERSION
+) -> "np.dtype[Any]":
     """Type of an index entry; strings are UTF-8, as wide as the widest of the shard."""
+    errors = [("num_errors", "<i4")] if format_version > 1 else []
     return np.dtype(
         [
             ("video_id", h5py.string_dtype("utf-8", max(1, id_bytes))),
@@ -52,6 +60,7 @@ def index_dtype(*, id_bytes: int, reason_bytes: int) -> "np.dtype[Any]":
             ("first_span", "<i8"),
             ("num_spans", "<i8"),
             ("provenance", "<u2"),  # position in the list of the attribute
+            *errors,
         ]
     )
 

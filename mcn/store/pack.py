@@ -125,6 +125,7 @@ def _index(entries: Sequence[Entry], provenances: Sequence[str]) -> NDArray[Any]
     index["reason"] = reasons
     index["status"] = [entry.status.encode() for entry in entries]
     index["completeness"] = [entry.completeness for entry in entries]
+    index["num_errors"] = [entry.num_errors for entry in entries]
     index["crc32c"] = [entry.features_crc32c for entry in entries]
     index["num_rows"] = [entry.num_rows for entry in entries]
     index["first_row"] = starts(index["num_rows"])

@@ -28,6 +28,8 @@ class VideoEntry(NamedTuple):
     shard: Path
     num_rows: int
     completeness: float
+    num_errors: int
+    """Places at which the file was damaged; -1 where they were not counted."""
 
 
 class FeatureStore:
@@ -69,6 +71,7 @@ class FeatureStore:
         self._num_spans = _integers(*(shard.index["num_spans"] for shard in shards))
         self._span_offset = _integers(*(_span_offsets(shard) for shard in shards))
         self._completeness = np.concatenate([shard.index["completeness"] for shard in shards])
+        self._num_errors = np.concatenate([shard.index["num_errors"] for shard in shards])
         ids: list[str] = [
             id_.decode() for shard in shards for id_ in shard.index["video_id"].tolist()
         ]
@@ -97,10 +100,15 @@ class FeatureStore:
         return video_id in self._position
 
     def entry(self, video_id: str) -> VideoEntry:
-        """Shard, number of rows and completeness of a video that is done."""
+        """Shard, number of rows, completeness and errors of a video that is done."""
         at = self._find(video_id)
         path = self._paths[self._shard[at]]
-        return VideoEntry(path, self._num_rows[at], float(self._completeness[at]))
+        return VideoEntry(
+            path,
+            self._num_rows[at],
+            float(self._completeness[at]),
+            int(self._num_errors[at]),
+        )
 
     def read(
         self,

@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcn.store.fingerprint import Fingerprint
-from mcn.store.layout import is_storable
+from mcn.store.layout import NOT_COUNTED, is_storable
 
 SPAN = np.dtype([("start_seconds", "<f8"), ("end_seconds", "<f8"), ("num_rows", "<i4")])
 """A stretch of a video that has rows of its own, such as a caption with one row a word."""
 
 STATUSES = ("done", "failed")
+
+MOST_ERRORS = 2**31
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,8 @@ class Record:
     """[rows, dim] of the fingerprint's type, all finite; no rows where it failed."""
     spans: NDArray[Any] | None = None
     """SPAN [captions], or None at a fixed rate."""
+    num_errors: int = NOT_COUNTED
+    """Places at which the file was damaged, as far as the decoder said so."""
 
 
 def check_record(record: Record, fingerprint: Fingerprint) -> None:
@@ -55,6 +59,8 @@ def _first_problem(record: Record, fingerprint: Fingerprint) -> str | None:
         return f"status is {record.status!r}, not one of {STATUSES}"
     if not (np.isfinite(record.completeness) and record.completeness >= 0):
         return f"completeness is {record.completeness}, not a share"
+    if not NOT_COUNTED <= record.num_errors < MOST_ERRORS:
+        return f"num_errors is {record.num_errors}, not a number of errors"
     if not is_storable(record.reason):
         return f"reason {record.reason!r} is no text that can be stored"
     if record.status == "failed":

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 from numpy.typing import NDArray
 
 from mcn.store.fingerprint import Fingerprint
+from mcn.store.index import read_index
 from mcn.store.label import CRC_BYTES, Label, read_label
-from mcn.store.layout import SEALED_SUFFIX, index_dtype
+from mcn.store.layout import SEALED_SUFFIX
 from mcn.store.plan import ShardPlan
-from mcn.store.rawio import read_at
 
 UNREADABLE = (
     OSError,
@@ -87,10 +86,7 @@ def read_shard(path: Path) -> SealedShard:
     with path.open("rb") as file:
         stat = os.fstat(file.fileno())
         label = read_label(file.fileno())
-        dtype = index_dtype(id_bytes=label.id_bytes, reason_bytes=label.reason_bytes)
-        start, stop = label.index
-        index = np.empty((stop - start) // dtype.itemsize, dtype)
-        read_at(file.fileno(), index, start)
+        index = read_index(file.fileno(), label)
     return SealedShard(path, stat.st_size, stat.st_mtime_ns, label, index)
 
 

@@ -94,6 +94,7 @@ def _record(
         float(entry["completeness"]),
         features,
         own_spans,
+        int(entry["num_errors"]),
     )
     try:
         check_record(record, shard.fingerprint)

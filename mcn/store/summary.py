@@ -28,6 +28,8 @@ class Summary:
     done: int = 0
     failed: int = 0
     """Videos that are done nowhere, however often they were tried."""
+    damaged: int = 0
+    """Videos that are done though a part is missing, or decoders found them damaged."""
     rows: int = 0
     size_bytes: int = 0
     fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
@@ -54,6 +56,7 @@ def shard_files(folder: Path) -> list[Path]:
 def summarise(files: Iterable[Path]) -> Summary:
     """Counts over shards and journals; a file that cannot be read is among `unreadable`."""
     summary, planned, done, failed = Summary(), [_NOBODY], [_NOBODY], [_NOBODY]
+    damaged = [_NOBODY]
     for path in files:
         try:
             is_journal = path.suffix == JOURNAL_SUFFIX
@@ -64,10 +67,12 @@ def summarise(files: Iterable[Path]) -> Summary:
         planned.append(videos.planned)
         done.append(videos.done)
         failed.append(videos.failed)
+        damaged.append(videos.damaged)
     # What is tried again has a record in several shards.
     all_done, all_failed = np.unique(np.concatenate(done)), np.unique(np.concatenate(failed))
     summary.planned = len(np.unique(np.concatenate(planned)))
     summary.done = len(all_done)
+    summary.damaged = len(np.unique(np.concatenate(damaged)))
     summary.failed = int((~are_in(all_failed, all_done)).sum())
     return summary
 
@@ -78,6 +83,7 @@ class _Videos(NamedTuple):
     planned: Ids
     done: Ids
     failed: Ids
+    damaged: Ids
 
 
 _NOBODY: Ids = np.empty(0, "S1")
@@ -94,7 +100,8 @@ def _add_sealed(summary: Summary, path: Path) -> _Videos:
     for place, provenance in enumerate(shard.provenances()):
         summary.provenances[canonical_json(provenance)] += int((index["provenance"] == place).sum())
     ids, is_done = index["video_id"], index["status"] == b"done"
-    return _Videos(ids, ids[is_done], ids[~is_done])
+    is_damaged = is_done & ((index["completeness"] < 1) | (index["num_errors"] > 0))
+    return _Videos(ids, ids[is_done], ids[~is_done], ids[is_damaged])
 
 
 def _add_journal(summary: Summary, path: Path) -> _Videos:
@@ -109,6 +116,11 @@ def _add_journal(summary: Summary, path: Path) -> _Videos:
         _ids(plan.video_ids),
         _ids(entry.video_id for entry in entries if entry.status == "done"),
         _ids(entry.video_id for entry in entries if entry.status == "failed"),
+        _ids(
+            entry.video_id
+            for entry in entries
+            if entry.status == "done" and (entry.completeness < 1 or entry.num_errors > 0)
+        ),
     )
 
 

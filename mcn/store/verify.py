@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcn.store.checksum import crc32c
-from mcn.store.layout import starts
+from mcn.store.index import stored_dtype
+from mcn.store.layout import NOT_COUNTED, starts
 from mcn.store.pack import file_ranges
 from mcn.store.rawio import read_at
 from mcn.store.record import SPAN, STATUSES, all_finite
@@ -48,8 +49,9 @@ def _problems_of_description(shard: SealedShard) -> Iterator[str]:
                 f"features have shape {features.shape}, the index holds "
                 f"{shard.index['num_rows'].sum()} rows of {fingerprint.dim}"
             )
-        if file["index"].dtype != shard.index.dtype or file["index"].shape != shard.index.shape:
-            yield f"the index has fields {file['index'].dtype}, not {shard.index.dtype}"
+        dtype = stored_dtype(label)
+        if file["index"].dtype != dtype or file["index"].shape != shard.index.shape:
+            yield f"the index has fields {file['index'].dtype}, not {dtype}"
     if not fingerprint.digest() == digest == label.fingerprint_digest:
         yield "the fingerprint does not match its digest"
     if ranges != {"index": label.index, "spans": label.spans, "features": label.features}:
@@ -75,6 +77,8 @@ def _problems_of_index(shard: SealedShard) -> Iterator[str]:
         yield "the index holds a failure with rows or without a reason"
     if not (index["completeness"] >= 0).all():
         yield "the index holds a completeness that is not a share"
+    if (index["num_errors"] < NOT_COUNTED).any():
+        yield "the index holds a number of errors below zero"
     if (index["provenance"] >= len(shard.provenances())).any():
         yield "the index refers to a provenance that is not there"
 

@@ -28,15 +28,29 @@ class Checkpoint:
         return {k.removeprefix(start): v for k, v in self.tensors.items() if k.startswith(start)}
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write aside, force to disk, rename: at the path there is always a whole checkpoint."""
+def save_checkpoint(
+    path: Path,
+    checkpoint: Checkpoint,
+    *,
+    aside: Path | None = None,
+    before_it_counts: Callable[[], None] = lambda: None,
+) -> None:
+    """Write aside, force to disk, rename: at the path there is always a whole checkpoint.
+
+    Args:
+        path: Of the file.
+        checkpoint: What it is to hold.
+        aside: Where it is written; beside the path if not given.
+        before_it_counts: Called when it is on disk, to raise where it must not appear.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
+    aside = aside or path.with_suffix(".tmp")
     tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
     # One key only: safetensors writes several in no fixed order.
     save_file(tensors, aside, metadata={"mcn": json.dumps(checkpoint.meta, sort_keys=True)})
     with aside.open("rb") as file:
         os.fsync(file.fileno())
+    before_it_counts()
     aside.replace(path)
 
 

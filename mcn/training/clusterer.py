@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mcn.choices import EngineName
 from mcn.clustering import FeatureQueue
+from mcn.clustering.engines import ENGINES
 from mcn.clustering.health import assignment_entropy, normalized_mutual_information
 from mcn.clustering.lloyd import cluster
 from mcn.terms import Clusters
@@ -50,19 +51,35 @@ class Clusterer:
 
     @torch.no_grad()
     def __call__(
-        self, fused: Float[Tensor, "clips dim"], present: Bool[Tensor, " clips"]
+        self,
+        fused: Float[Tensor, "clips dim"],
+        present: Bool[Tensor, " clips"],
+        queued: Bool[Tensor, " clips"] | None = None,
     ) -> Clusters | None:
-        """Take a batch into the queue; None until the queue holds enough clips to cluster."""
+        """Take a batch into the queue; None until there are enough clips to cluster.
+
+        Args:
+            fused: Embeddings of the clips of all ranks.
+            present: Which of them have any.
+            queued: Which of them are kept for later steps; the whole batch is then clustered beside
+                the queue. By default all are, and it is clustered with the queue.
+        """
         self.health = {}
         rows = fused.detach().float()
         directions = F.normalize(rows, dim=1)
-        self.queue.push((directions if self.has_unit_length else rows)[present])
-        held = self.queue.filled()
-        if len(held) < self.clusters:
-            return None
+        taken = (directions if self.has_unit_length else rows)[present]
+        if queued is None:
+            self.queue.push(taken)
         if self.centroids is None or self.steps_since_fit >= self.refit_every_steps:
-            self.centroids = self._fit(held)
-            self.steps_since_fit = 0
+            beside = taken[:0] if queued is None else taken
+            held = torch.cat((self.queue.filled(), beside)) if len(beside) else self.queue.filled()
+            if len(held) >= self.clusters:
+                self.centroids = self._fit(held)
+                self.steps_since_fit = 0
+        if queued is not None:
+            self.queue.push(taken[queued[present]])
+        if self.centroids is None:
+            return None
         self.steps_since_fit += 1
         nearest = (directions @ F.normalize(self.centroids, dim=1).T).argmax(dim=1)
         return Clusters(self.centroids, torch.where(present, nearest, -1))
@@ -73,7 +90,7 @@ class Clusterer:
             clusters=self.clusters,
             initial=self.centroids,
             seed=self.seed,
-            engine=self.engine,
+            engine=ENGINES[self.engine],
         )
         self.health = {
             "clustering/empty": float(fitted.num_reseeded),

@@ -1,10 +1,10 @@
-"""All that decides the outcome of a run, what only decides how it runs, and the presets."""
+"""All that decides the outcome of a run, and what only decides how it runs."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from mcn.choices import AudioWindow, ClipDraws, EngineName, Precision
-from mcn.data.clip_form import AudioPadding, ClipForm, VideoScale
+from mcn.data.clip_form import AudioPadding, ClipForm, VideoScale, WordPadding
 from mcn.modality import MmvSpace
 from mcn.objectives import Stage, terms_of
 
@@ -21,6 +21,10 @@ AT_LEAST_ONE = (
     "queue_size",
     "candidates",
 )
+
+ADDED_LATER = ("warmup_limit", "word_padding", "decoder_end", "queued_clips")
+"""Options whose default is what all runs did before there was the option: a run that does not say
+has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +60,10 @@ class TrainConfig:
     lr: float = 1e-4
     """Peak learning rate of Adam, for the global batch."""
     warmup_steps: int = 5000
-    """Steps over which the learning rate rises, but at most a tenth of a stage; then it falls
-    along a cosine to 0."""
+    """Steps over which the learning rate rises; then it falls along a cosine to 0."""
+    warmup_limit: Literal["tenth", "none"] = "tenth"
+    """Whether it rises over a tenth of a stage at most, or over all those steps however short the
+    stage is, as published."""
     embedding_dim: int = 2048
     """Dimensions of the joint space of mcn; those of mmv have the published 512 and 256."""
     reconstruction_dim: int = 1024
@@ -82,6 +88,9 @@ class TrainConfig:
     audio_padding: AudioPadding = "silence"
     """What follows sound that is shorter: silence, which counts in no mean and no batch norm; or
     the loudest noise, which counts in both, as published."""
+    word_padding: WordPadding = "left-out"
+    """Of mcn: what a sentence of fewer than --max-words is filled up with is left out of the
+    maximum over its words; or takes part in it, as published."""
     video_scale: VideoScale = "as-stored"
     """Whether the pooled features of a clip are taken as they are, or 2-D and 3-D ones are each
     brought to unit length, as published."""
@@ -114,6 +123,9 @@ class TrainConfig:
     reconstruction_target: Literal["detached", "attached"] = "detached"
     """Whether the loss moves only what reconstructs, or also the pooled words that are to be
     reconstructed, as published: they then learn to be small."""
+    decoder_end: Literal["linear", "relu"] = "linear"
+    """Whether decoders end in a linear map, or in a ReLU, as published: they then reach nothing
+    below zero, where standardised features are half of the time."""
     clusters: int = 256
     """Clusters of the joint embeddings; clustering starts once the queue holds as many clips."""
     clustered: Literal["frozen", "all"] = "frozen"
@@ -121,12 +133,16 @@ class TrainConfig:
     centroids are targets that stand still, or of all three, as the publication trains them."""
     queue_size: int = 40_960
     """Newest clips that are clustered."""
+    queued_clips: Literal["all", "half"] = "all"
+    """Whether all clips of a batch are queued; or every second one of each video, and the batch is
+    clustered beside the queue, as published (of 32 clips in random order the first 16)."""
     refit_every_steps: int = 20
     """Steps between two fits of k-means; in between clips go to the nearest centroid."""
     kmeans_engine: EngineName = "torch"
     """What finds the nearest centroids in k-means; both find the same but for rounding."""
     statistics_batches: int = 32
-    """Batches whose mean and variance bring the inputs to one scale."""
+    """Batches whose mean and variance bring the inputs to one scale; 0 takes the inputs as they
+    are, as published."""
     precision: Precision = "fp32"
     """Of the encoders' and decoders' products. bf16 is faster and rounds to three digits; losses,
     clustering, weights and optimiser are fp32 with both."""
@@ -196,6 +212,7 @@ class TrainConfig:
             video=self.video_scale,
             spectrogram_frames=None if self.audio_encoder == "pooled" else self.audio_frames,
             audio_padding=self.audio_padding,
+            word_padding=self.word_padding,
         )
 
     @property
@@ -227,61 +244,3 @@ class Runtime:
     most_unread_percent: float = 1.0
     """Of all raw clips: where more cannot be read when they are clustered, xdc stops and says so.
     Those of fewer count as lacking."""
-
-
-# Where the defaults of a model are not those of MCN. Four candidates are
-# those of MIL-NCE (Miech et al., 2020).
-# Command: python jobs/train.py --model mmv --stage AVT --gpus 4
-# Wall time: not measured on the whole corpus.
-MMV: dict[str, Any] = {"model": "mmv", "temperature": 0.07, "candidates": 4}
-
-MODELS: dict[str, dict[str, Any]] = {"mcn": {}, "mmv": MMV}
-
-# What the publication trained with (Chen et al., 2021), where it differs from the defaults, which
-# are the user's: one stage of 30 epochs over three modalities in 6144 dimensions.
-# Command: python jobs/train.py --preset paper --stage AVT --gpus 4
-# Wall time: days on 4 GPUs.  Published: YouCook2 R@1 18.1, MSR-VTT R@1 10.5 (pre-trained
-# features, DAVEnet trained online).
-PAPER: dict[str, Any] = {"embedding_dim": 6144}
-
-# What the publication's code does, defects included: 50 times each reconstruction term is a weight
-# of 150 over thirds. For comparison, never for use. On stored features of DAVEnet without the last
-# three flags.
-# Command: python jobs/train.py --preset published --stage AVT --gpus 4 --audio-encoder resdavenet
-#              --audio audio-logmel --video-3d NAME
-# Wall time: that of `paper`.  Result: not measured on the whole corpus.
-PUBLISHED: dict[str, Any] = {
-    **PAPER,
-    "clip_draws": "repeated",
-    "audio_window": "published",
-    "audio_frames": 1000,
-    "audio_padding": "published",
-    "video_scale": "unit-length",
-    "similarity": "product",
-    "temperature": 1.0,
-    "overlapping_clips": "negatives",
-    "term_weights": "thirds",
-    "reconstruction_weight": 150.0,
-    "reconstruction_target": "attached",
-    "clustered": "all",
-}
-
-# For a corpus of dozens of videos, not millions: batches of about 50 clips, each of one caption,
-# in fewer dimensions, which give the same recall there in a third of the time.
-# Command: make demo.  Wall time: half a minute a row on 2 cores.  Result: see the report it writes.
-DEMO: dict[str, Any] = {
-    "batch_size": 8,
-    "clips_per_video": 8,
-    "min_clip_seconds": 1.0,
-    "embedding_dim": 1024,
-    "reconstruction_dim": 512,
-    "clusters": 32,
-    "queue_size": 512,
-}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "paper": PAPER,
-    "published": PUBLISHED,
-    "demo": DEMO,
-}

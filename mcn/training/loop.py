@@ -10,7 +10,7 @@ from mcn.data.stores import Stores, fingerprints_of
 from mcn.data.training_batches import Sampling, TrainingBatches
 from mcn.sha256 import file_sha256
 from mcn.stop import StoppedEarlyError, StopRequest
-from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mcn.training.checkpoint import Checkpoint, load_checkpoint
 from mcn.training.checkpoint_clock import CheckpointClock
 from mcn.training.config import Runtime, TrainConfig
 from mcn.training.distributed import agree_to_stop, device_type, rank, stoppable_group, world_size
@@ -19,6 +19,7 @@ from mcn.training.loader import default_workers, read_ahead
 from mcn.training.model import load_davenet, new_model
 from mcn.training.recording import recording
 from mcn.training.run_folder import RunFolder
+from mcn.training.run_writer import RunWriter, sole_writer
 from mcn.training.stage import StageTrainer
 from mcn.training.statistics import set_input_statistics
 from mcn.training.waiting import WaitingForData
@@ -48,11 +49,14 @@ def train(
     run.check(config, fingerprints)
     if run.final.exists():
         return
-    with stoppable_group(device_type(runtime.device)) as (device, stop):
-        if rank() == 0:
+    with (
+        stoppable_group(device_type(runtime.device)) as (device, stop),
+        sole_writer(run) as writer,
+    ):
+        if writer is not None:
             run.claim(config, fingerprints)
         reader = ClipReader(stores, config.form)
-        loop = _Loop(config, runtime, reader, run, device, stop)
+        loop = _Loop(config, runtime, reader, run, device, stop, writer)
         is_complete = loop.carry_on(progress_file)
     if not is_complete:
         raise StoppedEarlyError(
@@ -79,12 +83,14 @@ class _Loop:
         run: RunFolder,
         device: torch.device,
         stop: StopRequest,
+        writer: RunWriter | None,
     ) -> None:
         self.config = config
         self.runtime = runtime
         self.run = run
         self.device = device
         self.stop = stop
+        self.writer = writer
         sampling = Sampling(
             seed=config.seed,
             batch_size=config.batch_size,
@@ -149,8 +155,8 @@ class _Loop:
                         self._save(index, trainer, guard)
                     if is_stopping and self.step < self.num_steps:
                         return False
-        if rank() == 0:
-            self.run.last.replace(self.run.final)
+        if self.writer is not None:
+            self.writer.finish()
         return True
 
     def _restore_model(self, saved: Checkpoint | None) -> None:
@@ -173,7 +179,7 @@ class _Loop:
 
     def _save(self, stage: int, trainer: StageTrainer, guard: Guard) -> None:
         self.clock.saved()
-        if rank() != 0:
+        if self.writer is None:
             return
         model: dict[str, Tensor] = self.model.state_dict()
         tensors = {
@@ -187,4 +193,4 @@ class _Loop:
             "skipped_in_a_row": guard.skipped_in_a_row,
             **self.model.described,
         }
-        save_checkpoint(self.run.last, Checkpoint(tensors, meta))
+        self.writer.save(Checkpoint(tensors, meta))

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-from jaxtyping import Bool
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 
 from mcn.data.batches import ClipBatch
@@ -73,7 +75,11 @@ class McnLearner:
         has = {modality: gather(batch.has[modality]) for modality in self.objective.modalities}
         fused, present = fuse(encoded, has, self.clustered)
         # Once in the queue, a row that is not finite would be there for many steps.
-        clusters = self.clusterer(fused, present & fused.detach().sum(dim=1).isfinite())
+        is_sound = present & fused.detach().sum(dim=1).isfinite()
+        queued = None
+        if self.config.queued_clips == "half":
+            queued = every_second_clip(gather(batch.video_numbers))
+        clusters = self.clusterer(fused, is_sound, queued)
         return Seen(has, clusters, not_negatives)
 
     def terms(self, encoded: Encodings, seen: Seen) -> dict[str, Tensor]:
@@ -130,3 +136,11 @@ class McnLearner:
     def load_state(self, saved: Checkpoint) -> None:
         """Put back what `state` gave."""
         self.clusterer.load_state(saved.part("clustering"))
+
+
+def every_second_clip(video_numbers: Int64[Tensor, " clips"]) -> Bool[Tensor, " clips"]:
+    """The first, third, ... clip of each video, whose clips are side by side."""
+    places = torch.arange(len(video_numbers), device=video_numbers.device)
+    is_first = F.pad(video_numbers.diff() != 0, (1, 0), value=True)[: len(places)]
+    begins = torch.where(is_first, places, 0).cummax(dim=0).values
+    return (places - begins) % 2 == 0

@@ -34,6 +34,7 @@ def new_model(config: TrainConfig, feature_dims: dict[Modality, int]) -> Model:
         dims,
         has_unit_length=has_unit_length,
         target_learns=config.reconstruction_target == "attached",
+        rebuilds_no_negatives=config.decoder_end == "relu",
         form=config.form,
         audio_network=None if config.audio_encoder == "pooled" else config.audio_encoder,
     )

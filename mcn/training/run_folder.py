@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from mcn.root import REPOSITORY
-from mcn.training.config import TrainConfig
+from mcn.training.config import ADDED_LATER, TrainConfig
 from mcn.training.run_paths import RunPaths
 from mcn.training.xdc.config import XdcConfig
 
@@ -32,6 +32,9 @@ class RunFolder(RunPaths):
         if not self.config.exists():
             return
         begun = yaml.safe_load(self.config.read_text())
+        if isinstance(config, TrainConfig):
+            defaults = {name: getattr(TrainConfig, name) for name in ADDED_LATER}
+            begun["train"] = defaults | begun["train"]
         differing = [
             f"{part}.{name}: {begun[part].get(name)!r} there, {values.get(name)!r} asked for"
             for part, values in _identity(config, begun["data"] if data is None else data).items()

@@ -46,9 +46,6 @@ class RunPaths:
         """The newest state of a run under way; gone once the run is complete."""
         return self.path / "checkpoints" / "last.safetensors"
 
-    def stage_end(self, stage: int) -> Path:
-        return self.path / "checkpoints" / f"stage{stage}.safetensors"
-
     @property
     def final(self) -> Path:
         """The trained model; there once the run is complete."""

@@ -47,7 +47,9 @@ class StageTrainer(Stepper):
             batch: This rank's clips.
             step: Number of the step in this stage, from 0.
         """
-        warmup = min(self.config.warmup_steps, self.num_steps // 10)
+        warmup = self.config.warmup_steps
+        if self.config.warmup_limit == "tenth":
+            warmup = min(warmup, self.num_steps // 10)
         lr = self.config.lr * warmup_cosine(step, warmup=warmup, total=self.num_steps)
         batch = batch.to(self.device)
         return self.take(batch, lr, self._overlapping(batch))

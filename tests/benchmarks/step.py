@@ -22,11 +22,12 @@ from mcn.data.training_batches import TrainingBatches
 from mcn.modality import MMV_SPACES
 from mcn.objectives import Stage
 from mcn.training.clusterer import Clusterer
-from mcn.training.config import MMV, TrainConfig
+from mcn.training.config import TrainConfig
 from mcn.training.loader import default_workers, read_ahead
 from mcn.training.mcn_learner import McnLearner
 from mcn.training.mmv_learner import MmvLearner
 from mcn.training.model import new_model
+from mcn.training.presets import MMV
 from mcn.training.stage import StageTrainer
 from tests.benchmarks import xdc_round
 from tests.benchmarks.result import Result, Row

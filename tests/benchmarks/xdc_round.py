@@ -16,6 +16,7 @@ import torch
 from extractors.corpus import ResizedVideos
 from extractors.raw_clips import RawClips
 from extractors.resize import ResizeConfig, resize_video
+from mcn.clustering.engines import ENGINES
 from mcn.data.clip_source import ClipSource, cut_evenly
 from mcn.data.media_reader import MediaReader
 from mcn.data.picture_form import PictureForm
@@ -184,7 +185,7 @@ def _labels(
         whole = extraction(model, go_on=lambda done, total: True)
     assert whole is not None
     with watch.during(CLUSTERING):
-        labels, _ = cluster_all(config, whole.features, 0, device)
+        labels, _ = cluster_all(config, whole.features, 0, device, ENGINES[config.kmeans_engine])
         agreement(labels, labels, torch.full((len(source.places),), -1))
     return labels
 

@@ -1,5 +1,6 @@
 """How many videos, and how many of their frames, have passed each stage of the preparation."""
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -85,12 +86,16 @@ def append_census(path: Path, census: Census) -> None:
     """Add a line to the log from which forecasts are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        file.write(json.dumps(vars(census)) + "\n")
+        # The first line break ends a line that a crash has cut off.
+        file.write(f"\n{json.dumps(vars(census))}\n")
 
 
 def read_log(path: Path) -> list[Census]:
-    """All censuses of a log, the oldest first; a line that a kill cut off is left out."""
+    """All censuses of a log, the oldest first; a line that a crash cut off is left out."""
     if not path.exists():
         return []
-    lines = path.read_text().splitlines(keepends=True)
-    return [Census(**json.loads(line)) for line in lines if line.endswith("}\n")]
+    censuses = []
+    for line in path.read_text().splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            censuses.append(Census(**json.loads(line)))
+    return censuses

@@ -10,7 +10,7 @@ A name is the id, with what file systems or WebDataset would misread (/, dots, b
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -22,7 +22,7 @@ from mcn.store.checksum import crc32c
 from mcn.store.exchange.array_file import UnusableFileError, read_array, read_rows
 from mcn.store.exchange.importing import failed_record
 from mcn.store.fingerprint import Fingerprint
-from mcn.store.layout import LEASE_SUFFIX, canonical_json
+from mcn.store.layout import LEASE_SUFFIX, NOT_COUNTED, canonical_json
 from mcn.store.record import SPAN, Record
 from mcn.store.stored_records import StoredRecord
 from mcn.store.writer import ShardWriter
@@ -108,6 +108,7 @@ def describe(stored: StoredRecord) -> dict[str, Any]:
         "status": record.status,
         "reason": record.reason,
         "completeness": record.completeness,
+        "num_errors": record.num_errors,
         "features_crc32c": crc32c(record.features),
         "spans_crc32c": None if record.spans is None else crc32c(record.spans),
         "provenance": stored.provenance,
@@ -137,9 +138,10 @@ def import_exported_shard(path: Path, export: ExportFolder, shard: Path) -> None
 
 def _record(line: dict[str, Any], export: ExportFolder) -> Record:
     video_id, fingerprint = line["video_id"], export.fingerprint
+    num_errors = line.get("num_errors", NOT_COUNTED)  # which earlier exports do not have
     if line["status"] == "failed":
         record = failed_record(video_id, line["reason"], fingerprint)
-        return Record(video_id, "failed", line["reason"], line["completeness"], record.features)
+        return replace(record, completeness=line["completeness"], num_errors=num_errors)
     path = export.path / f"{array_name(video_id)}.npy"
     spans_path = path.with_suffix(".spans.npy")
     if not (path.is_file() and (line["spans_crc32c"] is None or spans_path.is_file())):
@@ -149,7 +151,7 @@ def _record(line: dict[str, Any], export: ExportFolder) -> Record:
     found = crc32c(features), None if spans is None else crc32c(spans)
     if found != (line["features_crc32c"], line["spans_crc32c"]):
         raise UnusableFileError("changed-since-export")
-    return Record(video_id, "done", "", line["completeness"], features, spans)
+    return Record(video_id, "done", "", line["completeness"], features, spans, num_errors)
 
 
 def _features(path: Path, fingerprint: Fingerprint) -> NDArray[Any]:

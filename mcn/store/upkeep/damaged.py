@@ -6,12 +6,11 @@ import os
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from mcn.store.fingerprint import Fingerprint
+from mcn.store.index import read_index
 from mcn.store.label import Label, read_label_of_damaged
-from mcn.store.layout import index_dtype
-from mcn.store.rawio import read_at, write_at
+from mcn.store.rawio import write_at
 from mcn.store.stored_records import Description
 
 _PIECE_BYTES = 4 << 20
@@ -26,10 +25,7 @@ def read_damaged(path: Path) -> Description:
     with path.open("rb") as file:
         descriptor = file.fileno()
         label = read_label_of_damaged(descriptor)
-        dtype = index_dtype(id_bytes=label.id_bytes, reason_bytes=label.reason_bytes)
-        start, stop = label.index
-        index = np.empty((stop - start) // dtype.itemsize, dtype)
-        read_at(descriptor, index, start)
+        index = read_index(descriptor, label)
         with io.FileIO(os.memfd_create(path.name), "r+") as memory:
             _copy_description(descriptor, memory.fileno(), label)
             with h5py.File(memory, "r") as described:

@@ -185,9 +185,12 @@ def _marks(folder: Path, groups: list[_Group]) -> list[Merged]:
 
 def _records(shards: list[SealedShard]) -> Counter[tuple[Any, ...]]:
     """What indices say of every record but its place."""
-    fields = ["video_id", "status", "reason", "completeness", "num_rows", "num_spans", "crc32c"]
+    places = ("first_row", "first_span", "provenance")
     return Counter(
-        (shard.label.fingerprint_digest, *(entry[name] for name in fields))
+        (
+            shard.label.fingerprint_digest,
+            *(entry[name] for name in entry.dtype.names if name not in places),
+        )
         for shard in shards
         for entry in shard.index
     )

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from mcn.clustering.engines import Engine
 from mcn.clustering.health import assignment_entropy, normalized_mutual_information
 from mcn.clustering.lloyd import cluster, finite_rows
 from mcn.clustering.whitening import whiten
@@ -33,11 +34,19 @@ def cluster_all(
     features: Mapping[Modality, Float[Tensor, "clips dim"]],
     round_number: int,
     device: torch.device,
+    engine: Engine,
 ) -> tuple[Labels, dict[str, float]]:
     """Labels of all clips by every clustering of the method, and the health of each by name.
 
     Raises:
         ValueError: There are fewer clips than clusters.
+
+    Args:
+        config: Of the run.
+        features: Of all clips.
+        round_number: From 0.
+        device: Where rows are clustered.
+        engine: What finds the nearest centroids.
     """
     labels: Labels = {}
     health: dict[str, float] = {}
@@ -58,7 +67,7 @@ def cluster_all(
             initial=None,
             seed=seed_of(config, round_number, 1 + number),
             spherical=False,
-            engine=config.kmeans_engine,
+            engine=engine,
         )
         labels[label_set] = found.assignments.cpu()
         health |= {

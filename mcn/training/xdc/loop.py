@@ -10,7 +10,7 @@ from mcn.data.clip_source import ClipSource
 from mcn.models.xdc import Xdc, XdcDims
 from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
-from mcn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mcn.training.checkpoint import Checkpoint, load_checkpoint
 from mcn.training.checkpoint_clock import CheckpointClock
 from mcn.training.config import Runtime
 from mcn.training.distributed import (
@@ -27,6 +27,7 @@ from mcn.training.loader import read_ahead, workers_for
 from mcn.training.metrics_log import MetricsLog
 from mcn.training.recording import recording
 from mcn.training.run_folder import RunFolder
+from mcn.training.run_writer import RunWriter, sole_writer
 from mcn.training.stepper import Stepper
 from mcn.training.unread import UnreadVideos
 from mcn.training.waiting import WaitingForData
@@ -73,11 +74,14 @@ def train_xdc(
     run.check(config, data)
     if run.final.exists():
         return
-    with stoppable_group(device_type(runtime.device)) as (device, stop):
+    with (
+        stoppable_group(device_type(runtime.device)) as (device, stop),
+        sole_writer(run) as writer,
+    ):
         check_sizes(config, num_clips=len(source.places))
-        if rank() == 0:
+        if writer is not None:
             run.claim(config, data)
-        loop = _Loop(config, runtime, source, run, device, stop, categories)
+        loop = _Loop(config, runtime, source, run, device, stop, writer, categories)
         is_complete = loop.carry_on(progress_file)
     if not is_complete:
         raise StoppedEarlyError(
@@ -97,6 +101,7 @@ class _Loop:
         run: RunFolder,
         device: torch.device,
         stop: StopRequest,
+        writer: RunWriter | None,
         categories: Mapping[str, str],
     ) -> None:
         self.config = config
@@ -105,6 +110,7 @@ class _Loop:
         self.runtime = runtime
         self.device = device
         self.stop = stop
+        self.writer = writer
         self.categories = category_numbers(source.places.video_ids, categories)
         self.steps_per_epoch = -(-len(source.places) // config.batch_size)
         self.steps_per_round = config.epochs_per_round * self.steps_per_epoch
@@ -138,8 +144,8 @@ class _Loop:
                     return False
                 if not self._train_round(round_number, log, progress):
                     return False
-        if rank() == 0:
-            self.run.last.replace(self.run.final)
+        if self.writer is not None:
+            self.writer.finish()
         return True
 
     def _has_labels(self, round_number: int, progress: Progress) -> bool:
@@ -274,7 +280,7 @@ class _Loop:
 
     def _save(self) -> None:
         self.clock.saved()
-        if rank() != 0:
+        if self.writer is None:
             return
         found = self.found
         model: dict[str, Tensor] = self.model.state_dict()
@@ -291,4 +297,4 @@ class _Loop:
             **({} if found is None else found.meta()),
             **self.model.described,
         }
-        save_checkpoint(self.run.last, Checkpoint(tensors, meta))
+        self.writer.save(Checkpoint(tensors, meta))

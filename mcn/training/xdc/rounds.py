@@ -10,13 +10,15 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from mcn.clustering.engines import ENGINES
 from mcn.models.xdc import Xdc
 from mcn.training.checkpoint import Checkpoint
-from mcn.training.distributed import gather_lines, rank, tell_from_first
+from mcn.training.distributed import gather_lines, tell_from_first
 from mcn.training.kept_out import KeptOut
 from mcn.training.xdc.clustering import Labels, agreement, cluster_all, label_sets
 from mcn.training.xdc.config import XdcConfig
 from mcn.training.xdc.extraction import Extraction
+from mcn.training.xdc.shared_search import shared_search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +100,12 @@ def new_pseudo_labels(
 ) -> PseudoLabels | None:
     """Those by the encoders as they are, the same on every rank; None where not to go on.
 
+    Raises:
+        ValueError: There are too few clips, or too many that could not be read; on every rank.
+
     Args:
         config: Of the run.
-        model: Whose features are clustered, by rank 0 alone.
+        model: Whose features are clustered, by all ranks together.
         extraction: How they are computed.
         round_number: From 0.
         last: Of the round before.
@@ -115,11 +120,12 @@ def new_pseudo_labels(
     told = torch.empty(len(sets), len(categories), dtype=torch.int64)
     health: dict[str, float] = {}
     show("clusters")
-    if rank() == 0:
-        labels, health = cluster_all(config, whole.features, round_number, extraction.device)
-        health |= agreement(labels, {} if last is None else last.labels, categories)
-        told = torch.stack([labels[s] for s in sets])
-    # The others may wait for long.
+    engine, device = ENGINES[config.kmeans_engine], extraction.device
+    with shared_search(engine, device, extraction.group) as shared:
+        if shared is not None:
+            labels, health = cluster_all(config, whole.features, round_number, device, shared)
+            health |= agreement(labels, {} if last is None else last.labels, categories)
+            told = torch.stack([labels[s] for s in sets])
     tell_from_first(told, extraction.group)
     return PseudoLabels(
         round_number=round_number,
