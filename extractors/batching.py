@@ -16,15 +16,21 @@ from torch import Tensor
 from extractors.media import MediaError
 
 Item = tuple[str, Tensor | MediaError]
-"""A video's frames, or rows, or what went wrong with it."""
+"""A video's rows, or what went wrong with it."""
 
 
 @runtime_checkable
 class RowMaker(Protocol):
-    """Makes the rows of one video after the other."""
+    """Makes the rows of one video after the other, while its frames come some at a time."""
 
-    def add(self, video_id: str, frames: Tensor | MediaError) -> None:
-        """Takes a video in."""
+    def add(self, frames: Tensor) -> None:
+        """Takes some frames of the video that is coming in."""
+
+    def drop(self) -> None:
+        """Forgets what has come of this video: it comes again."""
+
+    def end(self, video_id: str, error: MediaError | None = None) -> None:
+        """All of the video has come in, or what has is of no use."""
 
     def flush(self) -> None:
         """Makes what rows are still to be made."""
@@ -37,7 +43,7 @@ class RowMaker(Protocol):
 class _Video:
     """A video on its way."""
 
-    video_id: str
+    video_id: str = ""
     error: MediaError | None = None
     num_missing: int = 0
     rows: list[Tensor] = field(default_factory=list)
@@ -63,28 +69,37 @@ class Packer:
         """
         self._forward = forward
         self._batch_size = batch_size
+        self._coming = _Video()
         self._videos: deque[_Video] = deque()
         self._parts: list[tuple[_Video, Tensor]] = []
         self._room = batch_size
         self._running: tuple[list[tuple[_Video, int]], Tensor] | None = None
 
-    def add(self, video_id: str, frames: Tensor | MediaError) -> None:
-        """Takes a video in, and starts the batches that it fills."""
-        if isinstance(frames, Tensor) and not len(frames):
-            frames = MediaError("no-frames", f"video {video_id}: there are no frames in it")
-        if isinstance(frames, MediaError):
-            self._videos.append(_Video(video_id, error=frames))
-            return
+    def add(self, frames: Tensor) -> None:
+        """Takes some frames in, and starts the batches that they fill."""
         if self._parts and self._parts[0][1].shape[1:] != frames.shape[1:]:
             self._run()
-        video = _Video(video_id, num_missing=len(frames))
-        self._videos.append(video)
+        self._coming.num_missing += len(frames)
         while len(frames):
             part, frames = frames[: self._room], frames[self._room :]
-            self._parts.append((video, part))
+            self._parts.append((self._coming, part))
             self._room -= len(part)
             if not self._room:
                 self._run()
+
+    def drop(self) -> None:
+        """Forgets the video that is coming in; what is in a batch goes through it for nobody."""
+        self._coming = _Video()
+
+    def end(self, video_id: str, error: MediaError | None = None) -> None:
+        """The rows of the video that came in are wanted; or an error in their place."""
+        if error is not None:
+            self.drop()
+        elif not self._coming.num_missing and not self._coming.rows:
+            error = MediaError("no-frames", f"video {video_id}: there are no frames in it")
+        self._coming.video_id, self._coming.error = video_id, error
+        self._videos.append(self._coming)
+        self._coming = _Video()
 
     def flush(self) -> None:
         """Runs the last batch, which need not be full, and waits for it."""
@@ -121,17 +136,40 @@ class Packer:
 
 
 class OneByOne:
-    """Makes the rows of each video by itself."""
+    """Makes the rows of each video by itself, once all of it has come in."""
 
-    def __init__(self, rows_of: Callable[[Tensor], Float[Tensor, "rows dim"]]) -> None:
-        """Takes what makes the rows of all that there is of a video."""
+    def __init__(
+        self, rows_of: Callable[[Tensor], Float[Tensor, "rows dim"]], *, most_bytes: int
+    ) -> None:
+        """Takes what makes the rows of all that there is of a video, and how much that may be."""
         self._rows_of = rows_of
+        self._most_bytes = most_bytes
+        self._pieces: list[Tensor] = []
+        self._num_bytes = 0
         self._finished: deque[Item] = deque()
 
-    def add(self, video_id: str, frames: Tensor | MediaError) -> None:
-        """Takes a video in, and makes its rows."""
-        rows = frames if isinstance(frames, MediaError) else self._rows_of(frames)
-        self._finished.append((video_id, rows))
+    def add(self, frames: Tensor) -> None:
+        """Keeps them, unless there are too many already."""
+        self._num_bytes += frames.nbytes
+        if self._num_bytes <= self._most_bytes:
+            self._pieces.append(frames)
+
+    def drop(self) -> None:
+        """Forgets them."""
+        self._pieces, self._num_bytes = [], 0
+
+    def end(self, video_id: str, error: MediaError | None = None) -> None:
+        """Makes the rows of the video that came in."""
+        if error is None and self._num_bytes > self._most_bytes:
+            size = f"{self._num_bytes / 1e9:.3g} GB"
+            error = MediaError("out-of-memory", f"video {video_id}: {size} have to be held at once")
+        if error is not None:
+            self.drop()
+            self._finished.append((video_id, error))
+            return
+        everything = torch.cat(self._pieces)
+        self.drop()  # its pieces, before more is made of it
+        self._finished.append((video_id, self._rows_of(everything)))
 
     def flush(self) -> None:
         """Does nothing: no rows are still to be made."""

@@ -1,10 +1,7 @@
 """Clips of resized videos as records of the store."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -69,10 +66,8 @@ class ClipRecords(MediaSource):
         }
 
     def piece(self, array: NDArray[np.uint8]) -> Tensor:
-        return torch.from_numpy(array)
-
-    def frames(self, pieces: Sequence[Tensor]) -> UInt8[Tensor, "clips 16 height width 3"]:
-        return clips_of(torch.cat(list(pieces)))
+        # Only the last has a number of frames that is no multiple of those of a clip.
+        return clips_of(torch.from_numpy(array))
 
     def row_maker(self) -> Packer:
         return Packer(self.extractor, self.extractor.batch_size)

@@ -63,8 +63,9 @@ def clips_of(
 ) -> UInt8[Tensor, "clips 16 height width 3"]:
     """Clips one after the other; black frames fill up the last, as published."""
     missing = -len(frames) % FRAMES_PER_CLIP
-    filled = torch.cat([frames, frames.new_zeros(missing, *frames.shape[1:])])
-    clips: Tensor = filled.unflatten(0, (-1, FRAMES_PER_CLIP))
+    if missing:
+        frames = torch.cat([frames, frames.new_zeros(missing, *frames.shape[1:])])
+    clips: Tensor = frames.unflatten(0, (-1, FRAMES_PER_CLIP))
     return clips
 
 

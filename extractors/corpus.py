@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from extractors.media import MediaError
+from extractors.media import MediaError, not_read
 from extractors.publish import publish
 from extractors.resize import ResizeConfig
 from extractors.video_name import check_name
@@ -191,11 +191,15 @@ class ResizedVideos:
 
         Raises:
             MediaError: "link" if it is one: resizing makes files, and nothing else is read here;
-                "name" if the id is no plain file name.
+                "name" if the id is no plain file name; "unreadable-now" if nobody can tell.
         """
         check_name(video_id)
         path = self.folder / f"{video_id}.mp4"
-        if path.is_symlink():
+        try:
+            is_link = path.is_symlink()
+        except OSError as error:
+            raise not_read(path, error) from error
+        if is_link:
             raise MediaError(
                 "link",
                 f"{path}: a symbolic link, where resizing makes a file; "

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from extractors.media import MediaError, SoundDecoder, find_audio, open_media, start_seconds
 from extractors.moving_pictures import MovingPictureTap
 from extractors.pictures import PictureTap
+from extractors.readable import check_readable
 from extractors.sandbox_wire import Labelled, Message
 from extractors.streams import MovingPictures, Pictures, Stream, from_words
 from extractors.track import MediaPacket, Share, packets
@@ -54,7 +55,8 @@ def decode_streams(path: Path, *, streams: list[Message]) -> Iterator[Labelled]:
 
     Raises:
         MediaError: If the file cannot be opened; "cut-off" if several streams are wanted and it
-            ends before its time, so that each had better be decoded alone.
+            ends before its time, so that each had better be decoded alone; "unreadable-now" if
+            anything of a stream is missing, and not every byte of the file can be read.
     """
     with open_media(path) as container:
         taps: dict[int, Tap] = {}
@@ -81,6 +83,8 @@ def decode_streams(path: Path, *, streams: list[Message]) -> Iterator[Labelled]:
             raise MediaError("cut-off", f"{path}: ends before its time")
         for number, tap in taps.items():
             yield from _finished(number, tap)
+        if any(tap.completeness < 1 for tap in taps.values()):
+            check_readable(path)  # for what is missing may only be out of reach
 
 
 def _tap(stream: Stream, path: Path, container: InputContainer) -> Tap:

@@ -14,6 +14,21 @@ TURNS = {90: ["transpose=cclock"], 180: ["hflip", "vflip"], 270: ["transpose=clo
 """What sets a picture upright whose file says so many degrees, counter-clockwise."""
 
 
+BT709, UNSPECIFIED_MATRIX, YCGCO, BT2020, BT2020_CONSTANT = 1, 2, 8, 9, 10
+KNOWN_MATRICES = frozenset({0, BT709, UNSPECIFIED_MATRIX, 4, 5, 6, 7, BT2020})
+"""Of colours, by their numbers in H.273: those that FFmpeg's scaler knows."""
+
+
+def kept_matrix(matrix: int) -> int:
+    """The matrix that pictures come out with; YCgCo is converted, others are taken for the nearest.
+
+    Where none is near they are taken for unspecified: the picture is right, its colours are not.
+    """
+    if matrix in KNOWN_MATRICES:
+        return matrix
+    return {YCGCO: BT709, BT2020_CONSTANT: BT2020}.get(matrix, UNSPECIFIED_MATRIX)
+
+
 def pulled(graph: Graph) -> Iterator[VideoFrame | AudioFrame]:
     """What the graph has ready."""
     while True:
@@ -70,9 +85,14 @@ def video_graph(
     to_rate = [f"fps={fps}:start_time=0:eof_action=pass"]
     # A frame that is dropped later need not be scaled, nor one that is repeated scaled twice.
     to_form = [*to_rate, *turns, *to_size] if source_fps > fps else [*turns, *to_size, *to_rate]
+    matrix = kept_matrix(first.colorspace)
+    if matrix != first.colorspace:
+        to_form = [f"setparams=colorspace={matrix}", *to_form]
+    if first.colorspace == YCGCO:
+        to_form = [*to_form, "colorspace=all=bt709:ispace=ycgco:iprimaries=bt709:itrc=bt709"]
     source = (
         f"buffer=video_size={first.width}x{first.height}:pix_fmt={first.format.name}"
-        f":time_base={first.time_base}:colorspace={first.colorspace}:range={first.color_range}"
+        f":time_base={first.time_base}:colorspace={matrix}:range={first.color_range}"
     )
     return _linked([source, *to_form, "buffersink"])
 

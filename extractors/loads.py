@@ -1,6 +1,5 @@
 """What the shards of each step ask for, and how fast that goes where no earlier task tells."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -29,11 +28,18 @@ UNKNOWN = "no earlier task of this kind, and nothing measured"
 
 
 def raw_sizes(sources: Mapping[str, Path]) -> dict[str, float]:
-    """The bytes of each raw file that is there: another task may delete some meanwhile."""
+    """The bytes of each raw file that is there: another task may delete some meanwhile.
+
+    One that nobody can look at now counts as 0, so that it is tried and its failure entered.
+    """
     sizes = {}
     for video_id, path in sources.items():
-        with contextlib.suppress(FileNotFoundError):
+        try:
             sizes[video_id] = float(path.stat().st_size)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            sizes[video_id] = 0.0
     return sizes
 
 

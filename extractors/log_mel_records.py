@@ -1,10 +1,7 @@
 """Log-mel spectrograms of resized videos as records of the store, for a DAVEnet that is trained."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -63,12 +60,10 @@ class LogMelRecords(MediaSource):
     def piece(self, array: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(array)
 
-    def frames(self, pieces: Sequence[Tensor]) -> Float[Tensor, " samples"]:
-        return torch.cat(list(pieces))
-
     def row_maker(self) -> OneByOne:
         return OneByOne(
-            lambda waveform: log_mel(waveform, SAMPLE_RATE, silence="quiet").T.contiguous()
+            lambda waveform: log_mel(waveform, SAMPLE_RATE, silence="quiet").T.contiguous(),
+            most_bytes=self.limits.memory_bytes,
         )
 
     def record(self, video_id: str, rows: Tensor, completeness: float) -> Record:

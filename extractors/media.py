@@ -6,6 +6,7 @@ file, in seconds. FFmpeg comes with PyAV, which keeps its messages off the termi
 """
 
 import itertools
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,19 +84,16 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     """The opened file.
 
     Raises:
-        MediaError: "missing", "empty", or "unreadable" if it is no media file.
-        OSError: If the file is there and may not be read.
+        MediaError: "missing", "empty", or "unreadable" if it is no media file; "unreadable-now" if
+            it is there and cannot be read, at the opening or later on.
+        OSError: Its folder cannot be read either.
+        MemoryError: There is not enough.
     """
-    if not path.exists():
-        raise MediaError("missing", f"{path}: there is no such file")
-    if not path.is_file():
-        raise MediaError("unreadable", f"{path}: a folder, a pipe or a device, and no file")
+    name = f"file:{path.absolute()}"
     try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise MediaError("empty", f"{path}: the file is empty")
+        _check_there(path)
         container = av.open(
-            f"file:{path.absolute()}",
+            name,
             "r",
             container_options={
                 "protocol_whitelist": "file",
@@ -104,6 +102,8 @@ def open_media(path: Path) -> Iterator[InputContainer]:
             },
             metadata_errors="replace",
         )
+    except MemoryError:  # which is one of FFmpeg's too
+        raise
     except FileNotFoundError as error:
         raise MediaError("missing", f"{path}: it was there a moment ago") from error
     except av.error.FFmpegError as error:
@@ -111,8 +111,36 @@ def open_media(path: Path) -> Iterator[InputContainer]:
             "unreadable",
             f"{path}: not a video, or its header is damaged or cut off ({error.strerror})",
         ) from error
-    with container:
-        yield container
+    except OSError as error:
+        raise not_read(path, error) from error
+    try:
+        with container:
+            yield container
+    except OSError as error:
+        if error.filename != name:  # another's, as of the file that is being written
+            raise
+        raise not_read(path, error) from error
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise MediaError("missing", f"{path}: there is no such file")
+    if not path.is_file():
+        raise MediaError("unreadable", f"{path}: a folder, a pipe or a device, and no file")
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise MediaError("empty", f"{path}: the file is empty")
+
+
+def not_read(path: Path, error: OSError) -> MediaError:
+    """The failure of a file that is there and cannot be read.
+
+    Raises:
+        OSError: Its folder cannot be read either, so that no single file is to blame.
+    """
+    with os.scandir(path.parent) as entries:
+        next(entries, None)
+    return MediaError("unreadable-now", f"{path}: cannot be read now ({error.strerror or error})")
 
 
 def find_video(container: InputContainer) -> VideoStream | None:

@@ -19,6 +19,7 @@ from extractors.streams import MovingPictures
 from extractors.track import MediaPacket, Share, Track, packets
 
 PICTURES_AT_ONCE = 64
+"""A multiple of those of a clip, so that no clip is in two of the arrays."""
 
 
 def moving_pictures_of(
@@ -72,14 +73,15 @@ class MovingPictureTap:
             if self._shown is not None:
                 self._show_until(frame.pts * frame.time_base)
             self._shown, self._picture = frame, None
-            if len(self._waiting) >= PICTURES_AT_ONCE:
+            while len(self._waiting) >= PICTURES_AT_ONCE:
                 yield self._taken()
 
     def finish(self) -> Iterator[UInt8[np.ndarray, "some height width 3"]]:
         if self._shown is None:
             raise MediaError("undecodable", f"{self._path}: none of its frames could be decoded")
         self._show_until(Fraction(self._track.end_seconds).limit_denominator(1_000_000))
-        yield self._taken()
+        while self._waiting:
+            yield self._taken()
 
     def _show_until(self, seconds: Fraction) -> None:
         """Takes the frame on the screen for each tick before that time; once for the first tick."""
@@ -101,9 +103,8 @@ class MovingPictureTap:
         return rgb[top : top + crop_high, left : left + crop_wide]
 
     def _taken(self) -> UInt8[np.ndarray, "some height width 3"]:
-        crop = *self._wanted.crop, 3
-        pictures = np.stack(self._waiting) if self._waiting else np.empty((0, *crop), np.uint8)
-        self._waiting.clear()
+        pictures = np.stack(self._waiting[:PICTURES_AT_ONCE])
+        del self._waiting[:PICTURES_AT_ONCE]
         return pictures
 
 

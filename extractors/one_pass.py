@@ -1,18 +1,17 @@
 """One pass over each video's file makes the records of all features that are wanted of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-from extractors.ahead import map_ahead
+from extractors.ahead import flow_ahead
 from extractors.batching import RowMaker
 from extractors.corpus import ResizedVideos
 from extractors.decode_streams import decode_streams
@@ -41,10 +40,7 @@ class MediaSource(RecordSource, Protocol):
         return records_alone(self, video_ids)
 
     def piece(self, array: NDArray[Any]) -> Tensor:
-        """What is kept of some of the stream; called in the thread that decodes."""
-
-    def frames(self, pieces: Sequence[Tensor]) -> Shaped[Tensor, "time ..."]:
-        """What the network sees of a video, of all its pieces."""
+        """What the network sees of some of the stream; called in the thread that decodes."""
 
     def row_maker(self) -> RowMaker:
         """A new one for each pass."""
@@ -62,20 +58,37 @@ class Decoding:
     """Files decoded at once: as many are decoded again after a kill, on top of those in a batch."""
 
 
-@dataclass(frozen=True)
-class _Health:
+class _Health(NamedTuple):
+    """How much of a video there was, and how often it was damaged."""
+
     completeness: float
     num_errors: int
 
 
-@dataclass(frozen=True)
-class _Decoded:
+class _Piece(NamedTuple):
+    """Some frames of a video."""
+
+    number: int
+    """Of the source that wants them."""
     frames: Tensor
-    health: _Health
 
 
-_Outcomes = dict[int, _Decoded | MediaError]
-"""What became of a video for each of the sources that want it, by their number."""
+class _Again(NamedTuple):
+    """What has come so far of a video is of no use: it comes again."""
+
+    number: int
+
+
+class _Ending(NamedTuple):
+    """How a video has ended."""
+
+    number: int
+    video_id: str
+    outcome: _Health | MediaError
+    """In which state it was, or why there is nothing."""
+
+
+_Event = _Piece | _Again | _Ending
 
 
 def records_in_one_pass(
@@ -95,6 +108,7 @@ def records_in_one_pass(
         source = sources[number]
         for video_id, rows in makers[number].finished():
             if isinstance(rows, MediaError):
+                healths.pop((number, video_id), None)
                 yield number, failed_record(video_id, rows.reason, source.fingerprint)
             else:
                 health = healths.pop((number, video_id))
@@ -104,23 +118,31 @@ def records_in_one_pass(
     with (
         _sandboxes(decoding) as sandboxes,
         closing(
-            map_ahead(
+            flow_ahead(
                 partial(_decoded, sources, sandboxes),
                 wanted,
                 num_threads=decoding.num_decoders,
+                size_of=lambda event: event.frames.nbytes if isinstance(event, _Piece) else 0,
+                most_bytes=decoding.limits.memory_bytes,
                 # Those who decode side by side need no threads of torch's besides.
                 initializer=partial(torch.set_num_threads, 1),
             )
-        ) as videos,
+        ) as events,
     ):
-        for video_id, outcomes in videos:
-            for number, outcome in outcomes.items():
-                if isinstance(outcome, _Decoded):
-                    healths[number, video_id] = outcome.health
-                    makers[number].add(video_id, outcome.frames)
-                else:
-                    makers[number].add(video_id, outcome)
-                yield from finished(number)
+        for event in events:
+            maker = makers[event.number]
+            match event:
+                case _Piece(_, frames):
+                    maker.add(frames)
+                case _Again():
+                    maker.drop()
+                case _Ending(number, video_id, outcome):
+                    if isinstance(outcome, MediaError):
+                        maker.end(video_id, outcome)
+                    else:
+                        healths[number, video_id] = outcome
+                        maker.end(video_id)
+            yield from finished(event.number)
         for number, maker in enumerate(makers):
             maker.flush()
             yield from finished(number)
@@ -145,7 +167,7 @@ def _sandboxes(decoding: Decoding) -> Iterator[SimpleQueue[Sandbox]]:
 
 def _decoded(
     sources: Sequence[MediaSource], sandboxes: SimpleQueue[Sandbox], wanted: Wanted
-) -> tuple[str, _Outcomes]:
+) -> Generator[_Event, None, None]:
     """The video as each source that wants it sees it, by one pass over its file.
 
     A file that cannot be gone through to its end is decoded for each source alone, so that none
@@ -155,29 +177,29 @@ def _decoded(
     sandbox = sandboxes.get()
     try:
         try:
-            return wanted.video_id, run(wanted.sources, sandbox)
+            yield from run(wanted.sources, sandbox)
+            return
         except MediaError as error:
             if len(wanted.sources) == 1:
-                return wanted.video_id, {wanted.sources[0]: error}
-        outcomes: _Outcomes = {}
+                yield _Ending(wanted.sources[0], wanted.video_id, error)
+                return
         for number in wanted.sources:
+            yield _Again(number)
             try:
-                outcomes |= run((number,), sandbox)
+                yield from run((number,), sandbox)
             except MediaError as error:
-                outcomes[number] = error
-        return wanted.video_id, outcomes
+                yield _Ending(number, wanted.video_id, error)
     finally:
         sandboxes.put(sandbox)
 
 
 def _by_one_pass(
     video_id: str, sources: Sequence[MediaSource], numbers: Sequence[int], sandbox: Sandbox
-) -> _Outcomes:
+) -> Iterator[_Event]:
     videos = sources[numbers[0]].videos
     if video_id not in videos.seconds:  # its line in the ledger of resizing is gone, or damaged
         raise MediaError("missing", f"{video_id} is not resized, for all that jobs/resize.py says")
     streams = list(dict.fromkeys(sources[number].stream for number in numbers))
-    pieces: dict[int, list[Tensor]] = {number: [] for number in numbers}
     endings: dict[int, dict[str, Any]] = {}
     with closing(
         sandbox.run_labelled(
@@ -192,16 +214,15 @@ def _by_one_pass(
                     if len(label) > 1:
                         endings[number] = label
                     else:
-                        pieces[number].append(sources[number].piece(array))
-    return {n: _outcome(video_id, sources[n], pieces[n], endings[n]) for n in numbers}
+                        yield _Piece(number, sources[number].piece(array))
+    for number in numbers:
+        yield _Ending(number, video_id, _outcome(video_id, sources[number], endings[number]))
 
 
-def _outcome(
-    video_id: str, source: MediaSource, pieces: list[Tensor], ending: dict[str, Any]
-) -> _Decoded | MediaError:
+def _outcome(video_id: str, source: MediaSource, ending: dict[str, Any]) -> _Health | MediaError:
     if "reason" in ending:
         return MediaError(ending["reason"], ending["message"])
-    completeness = source.videos.completeness[video_id] * ending["completeness"]
+    completeness: float = source.videos.completeness[video_id] * ending["completeness"]
     if completeness < source.min_complete:
         return MediaError(
             "truncated", f"{video_id}: {completeness:.1%} of what the source promised is there"
@@ -209,4 +230,4 @@ def _outcome(
     num_errors = source.videos.num_errors.get(video_id, NOT_COUNTED)
     if num_errors != NOT_COUNTED:
         num_errors += ending["num_errors"]
-    return _Decoded(source.frames(pieces), _Health(completeness, num_errors))
+    return _Health(completeness, num_errors)

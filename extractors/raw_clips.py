@@ -19,6 +19,7 @@ from extractors.audio import HOP_SAMPLES, SAMPLE_RATE
 from extractors.corpus import ResizedVideos
 from extractors.media import MediaError, open_media
 from extractors.raw_clip import RawClip, read_clip
+from extractors.readable import read_to_end
 from mcn.data.batches import ClipBatch, numbers_of_videos
 from mcn.data.clip_form import BANDS, SILENCE_DB
 from mcn.data.clip_source import Places
@@ -26,7 +27,6 @@ from mcn.data.picture_form import PictureForm, View, view_of
 from mcn.modality import Modality
 
 COLOURS = 3
-BYTES_AT_ONCE = 1 << 20
 
 OF_THE_FILE = (
     FileNotFoundError,
@@ -133,9 +133,7 @@ class RawClips:
     def _check_storage(self, video_id: str) -> None:
         """Raises OSError if it is to blame: FFmpeg takes an outage for damage to the file."""
         try:
-            with (self.videos.folder / f"{video_id}.mp4").open("rb") as file:
-                while file.read(BYTES_AT_ONCE):
-                    pass
+            read_to_end(self.videos.folder / f"{video_id}.mp4")
         except OF_THE_FILE:
             if not self.videos.folder.is_dir():
                 raise self._outage("there is no such folder") from None

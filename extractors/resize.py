@@ -17,6 +17,7 @@ from extractors.filters import Fit, video_graph
 from extractors.lane import Lane
 from extractors.media import MediaError, find_audio, find_video, open_media, start_seconds
 from extractors.publish import publish
+from extractors.readable import check_readable
 from extractors.sound_lane import SoundLane
 from extractors.standard_form import AUDIO_RATES, StandardFormWriter, check_standard_form
 from extractors.track import Track, least_share, packets
@@ -88,6 +89,7 @@ def resize_video(
     Raises:
         MediaError: If the source cannot be opened; "no-video" or "undecodable" if it shows no
             picture, where sound alone is not accepted; "truncated" if too much of it is missing;
+            "unreadable-now" if anything is, and not every byte of the source can be read;
             "unverified" if what was read back is not what had been written.
     """
     aside = target.with_name(f".{target.name}.part")
@@ -100,6 +102,8 @@ def resize_video(
             if container.format.name == "wav":
                 promised_seconds = share.promised_seconds / share_there(source)
                 share = replace(share, promised_seconds=promised_seconds)
+        if share.completeness < 1:
+            check_readable(source)  # for what is missing may only be out of reach
         if share.completeness < config.min_complete:
             raise MediaError(
                 "truncated",

@@ -30,7 +30,8 @@ class SandboxLimits:
     seconds_per_second: float = 2.0
     """Time for each second of the file, on top."""
     memory_gb: float = 4.0
-    """Address space of the child; and of what a file may decode to, the largest amount."""
+    """Address space of the child. Beside it so much of a file may lie decoded before its decoder
+    waits; of sound, of which all is needed at once, there may be no more than this."""
     files_per_child: int = 100
     """Files after which a child makes way for a new one, and with it what has leaked."""
 
@@ -64,6 +65,7 @@ class Sandbox:
         self._decode = decode
         self._limits = limits
         self._child: Child | None = None
+        self._seconds = 0.0
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -98,23 +100,20 @@ class Sandbox:
 
         Raises:
             MediaError: As the function raises it; "undecodable" for an error of FFmpeg's;
-                "crashed"; "hung" if it was not done in time; "out-of-memory" if it needed more
-                than it may; "too-large" if it decodes to more.
-            OSError: As the function raises it.
-            RuntimeError: The function raised anything else.
+                "unforeseen" for any other error, which the log has at length; "unreadable-now" for
+                any of these if the file cannot be read to its end; "crashed"; "hung" if it was not
+                done in time; "out-of-memory" if it needed more than it may.
+            OSError: As the function raises it, of other files than this.
             ChildProcessError: No child could be started.
         """
         limits = self._limits
-        seconds = limits.seconds + limits.seconds_per_second * promised_seconds
-        child = self._child_told({"path": str(path), "arguments": arguments}, seconds)
-        num_bytes_left = limits.memory_bytes
+        self._seconds = limits.seconds + limits.seconds_per_second * promised_seconds
+        child = self._child_told({"path": str(path), "arguments": arguments}, self._seconds)
         may_go_on = False
         try:
             while (answer := receive(child.fill))["kind"] == "array":
-                num_bytes_left -= num_bytes(answer)
-                if num_bytes_left < 0:
-                    size = f"{limits.memory_gb:g} GB"
-                    raise MediaError("too-large", f"{path}: decodes to more than {size}")
+                if num_bytes(answer) > limits.memory_bytes:
+                    raise EOFError("more than the child can hold")
                 yield Labelled(receive_array(answer, child.fill), answer["label"])
             may_go_on = (
                 answer["kind"] != "out-of-memory" and child.num_files < limits.files_per_child
@@ -122,12 +121,19 @@ class Sandbox:
         except EOFError as error:
             raise MediaError("crashed", f"{path}: its decoder {child.ending()}") from error
         except HungError as error:
-            raise MediaError("hung", f"{path}: not decoded in {seconds:.0f} s") from error
+            raise MediaError("hung", f"{path}: not decoded in {self._seconds:.0f} s") from error
         finally:
             if not may_go_on:
                 self._dismiss()
         if answer["kind"] != "done":
             _raise(answer, path, limits)
+
+    def promise_more(self, seconds: float) -> None:
+        """The file under way is so much longer than was said; the clock allows for that too."""
+        assert self._child is not None, "no file is under way"
+        more = self._limits.seconds_per_second * seconds
+        self._seconds += more
+        self._child.allow(more)
 
     def _child_told(self, request: Message, seconds: float) -> Child:
         """The child at work on the request; a new one where there is none, or it has ended."""
@@ -160,7 +166,5 @@ def _raise(answer: Message, path: Path, limits: SandboxLimits) -> NoReturn:
         case "out-of-memory":
             size = f"{limits.memory_gb:g} GB"
             raise MediaError("out-of-memory", f"{path}: needs more than {size} to be decoded")
-        case "os-error":
-            raise OSError(answer["errno"], answer["message"], str(path))
         case _:
-            raise RuntimeError(f"{path}: {answer['message']}")
+            raise OSError(answer["errno"], answer["message"], str(path))

@@ -4,11 +4,13 @@ Run by sandbox.py as `python -m extractors.sandbox_child`. It imports no torch, 
 again after each crash.
 """
 
+import errno
 import importlib
 import os
 import resource
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import av
 from numpy.typing import NDArray
 
 from extractors.media import MediaError
+from extractors.readable import check_readable
 from extractors.sandbox_wire import Labelled, Message, receive, send, send_array
 from mcn.parent import die_with_parent
 
@@ -53,19 +56,27 @@ def _serve(decode: Decode, request: Message, channel: socket.socket) -> Message:
     """Sends the arrays; returns how it ended."""
     path = Path(request["path"])
     try:
-        for item in decode(path, **request["arguments"]):
-            array, label = item if isinstance(item, Labelled) else (item, {})
-            send_array(channel, array, label)
+        try:
+            for item in decode(path, **request["arguments"]):
+                array, label = item if isinstance(item, Labelled) else (item, {})
+                send_array(channel, array, label)
+        except MediaError:
+            check_readable(path)  # if it is not, that is what is wrong
+            raise
     except MediaError as error:
         return {"kind": "failed", "reason": error.reason, "message": error.message}
     except MemoryError:
         return {"kind": "out-of-memory"}
     except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:  # FFmpeg's scaler, of colours that it does not know
+            return {"kind": "failed", "reason": "undecodable", "message": f"{path}: {error}"}
         return {"kind": "os-error", "errno": error.errno, "message": error.strerror}
     except av.error.FFmpegError as error:
         return {"kind": "failed", "reason": "undecodable", "message": f"{path}: {error}"}
     except Exception as error:
-        return {"kind": "error", "message": f"{type(error).__name__}: {error}"}
+        traceback.print_exc()  # to the log of the task, for whoever is to mend it
+        message = f"{path}: {type(error).__name__}: {error}"
+        return {"kind": "failed", "reason": "unforeseen", "message": message}
     return {"kind": "done"}
 
 

@@ -16,13 +16,13 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
+from extractors.filters import UNSPECIFIED_MATRIX, kept_matrix
 from extractors.media import MediaError, find_audio, find_video, open_media
 from extractors.track import packets
 
 AUDIO_BIT_RATE = 64_000
 AUDIO_RATES = tuple(av.Codec("aac", "w").audio_rates or ())
 
-UNSPECIFIED_MATRIX = 2
 RGB_MATRIX = 0
 
 
@@ -72,7 +72,9 @@ class StandardFormWriter:
             self._video = self._pictures(fps, crf, preset)
             self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
             matrix = colours_of.colorspace
-            self._video.colorspace = UNSPECIFIED_MATRIX if matrix == RGB_MATRIX else matrix
+            self._video.colorspace = (
+                UNSPECIFIED_MATRIX if matrix == RGB_MATRIX else kept_matrix(matrix)
+            )
             self._video.color_primaries = colours_of.color_primaries
             self._video.color_trc = colours_of.color_trc
             self._video.color_range = ColorRange.MPEG

@@ -58,12 +58,22 @@ SILENCE_SECONDS = 0.1
 
 
 def packets(container: InputContainer, *streams: Stream) -> Iterator[MediaPacket]:
-    """The packets of these streams as far as the file can be read, then one to flush each."""
+    """The packets of these streams as far as sense can be made of the file, then a flush of each.
+
+    Raises:
+        OSError: The file could not be read on.
+        MemoryError: There is not enough.
+    """
     for stream in container.streams:
         if stream not in streams:
             stream.discard = Discard.all
     try:
         yield from marked(container.demux(*streams))
+    except (OSError, MemoryError):  # which FFmpeg's may be too; of damage no demuxer says so
+        raise
+    except IndexError:
+        # PyAV has flushed these streams, and goes on to one that has turned up since the opening.
+        return
     except av.error.FFmpegError:
         for stream in streams:
             flush: MediaPacket = Packet()
@@ -129,11 +139,17 @@ class Track:
         return self.span_seconds - self._lost_seconds
 
     def decode(self, packet: MediaPacket) -> Iterator[VideoFrame | AudioFrame]:
-        """The frames that a packet completes; damage is counted and passed over."""
+        """The frames that a packet completes; damage is counted and passed over.
+
+        Raises:
+            MemoryError: There is not enough.
+        """
         seconds = self._note_packet(packet)
         before = num_complaints()
         try:
             frames = self._decoder.decode(packet)
+        except MemoryError:  # which is one of FFmpeg's too
+            raise
         except av.error.FFmpegError:
             self._note_damage(seconds)
             self._be_wary()

@@ -1,10 +1,7 @@
 """Pictures of resized videos as records of the store."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -69,9 +66,6 @@ class VideoRecords(MediaSource):
 
     def piece(self, array: NDArray[np.uint8]) -> Tensor:
         return scaled(array)
-
-    def frames(self, pieces: Sequence[Tensor]) -> UInt8[Tensor, "time 3 high wide"]:
-        return torch.cat(list(pieces))
 
     def row_maker(self) -> Packer:
         return Packer(self.extractor, self.extractor.batch_size)

@@ -58,8 +58,15 @@ class Place:
     num_ranks: int
     num_local_ranks: int = 1
     """Of these, those on this node."""
+    nodes: str = ""
+    """All nodes of the job as SLURM writes them, `node[1-4]`; empty outside SLURM."""
     cpus: int | None = None
     """Processors of this process; None where nobody says."""
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether processes of the job are on other nodes."""
+        return self.num_ranks > self.num_local_ranks
 
     @property
     def owner(self) -> str:
@@ -86,6 +93,7 @@ class Place:
             num_local_ranks=_on_node(
                 env.get("SLURM_STEP_TASKS_PER_NODE", "1"), int(env.get("SLURM_NODEID", 0))
             ),
+            nodes=env.get("SLURM_JOB_NODELIST", ""),
             cpus=int(env["SLURM_CPUS_PER_TASK"]) if "SLURM_CPUS_PER_TASK" in env else None,
         )
 

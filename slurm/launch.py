@@ -119,6 +119,8 @@ def _manifest(
     step: Step, indices: tuple[int, ...], target: Target, shape: Shape, *, is_array: bool
 ) -> Manifest:
     on_slurm = target.kind == "slurm"
+    if on_slurm:
+        target.resources.check_for_slurm()
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return Manifest(
         step=step.folder.path.name,

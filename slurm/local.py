@@ -3,11 +3,13 @@
 import multiprocessing
 import os
 import signal
-import socket
 from collections.abc import Callable
 from multiprocessing.connection import wait
 
+from slurm.network import hold_port
 from slurm.parent import end_with_parent
+
+ANY_FREE_PORT = 0
 
 
 def run_ranks(work: Callable[[], None], *, num_ranks: int) -> None:
@@ -22,7 +24,8 @@ def run_ranks(work: Callable[[], None], *, num_ranks: int) -> None:
         work()
         return
     context = multiprocessing.get_context("spawn")
-    port = str(_free_port())
+    holder = hold_port([ANY_FREE_PORT])
+    port = str(holder.getsockname()[1])
     processes = [
         context.Process(target=_run_rank, args=(work, rank, num_ranks, port), name=f"rank {rank}")
         for rank in range(num_ranks)
@@ -43,6 +46,7 @@ def run_ranks(work: Callable[[], None], *, num_ranks: int) -> None:
         for process in processes:
             process.terminate()
             process.join()
+        holder.close()
 
 
 def _run_rank(work: Callable[[], None], rank: int, num_ranks: int, port: str) -> None:
@@ -57,10 +61,3 @@ def _run_rank(work: Callable[[], None], rank: int, num_ranks: int, port: str) ->
         "MASTER_PORT": port,
     }
     work()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

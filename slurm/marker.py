@@ -34,6 +34,8 @@ class Event:
     """The most that one of its processes held."""
     num_cpus: int = 0
     """Cores that it may use."""
+    done: int | None = None
+    """How far it had come once it ended, in its own count; None where it does not say."""
 
 
 def append_event(path: Path, event: Event) -> None:
@@ -49,9 +51,21 @@ def append_event(path: Path, event: Event) -> None:
 
 
 def read_events(path: Path) -> list[Event]:
-    """What is known of a task, the oldest first; a line that a crash cut off is left out."""
+    """What is known of a task, the oldest first.
+
+    A line that is none is left out: a crash has cut it off, a network file system has left a hole
+    in it, or two nodes have written at once.
+    """
     try:
-        lines = path.read_text().splitlines(keepends=True)
+        lines = path.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return []
-    return [Event(**json.loads(line)) for line in lines if line.endswith("}\n")]
+    return [event for line in lines if (event := _event(line)) is not None]
+
+
+def _event(line: str) -> Event | None:
+    try:
+        said = json.loads(line.strip("\0"))
+        return Event(**{name: said[name] for name in Event.__annotations__ if name in said})
+    except (ValueError, TypeError, AttributeError):
+        return None

@@ -6,23 +6,31 @@ other ranks would talk to whoever has it.
 """
 
 import json
+import os
 import socket
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from slurm.controller import SlurmError, call
 from slurm.environment import Place
+from slurm.network import hold_port, interface_towards, is_loopback, own_address, resolved
 from slurm.submission import replace_text
 
 FIRST_PORT = 20_000
 NUM_PORTS = 12_000  # below those that Linux gives to outgoing connections
 PORTS_TRIED = 100
 SECONDS_TO_MEET = 300.0
+GLOO_INTERFACE = "GLOO_SOCKET_IFNAME"
 
 
-def meet(folder: Path, place: Place) -> dict[str, str]:
+@contextmanager
+def meeting(folder: Path, place: Place) -> Iterator[dict[str, str]]:
     """Variables of torchrun for this process; none for a process that is alone.
+
+    For the length of the block the port is kept from others, who might take it while libraries are
+    still being imported.
 
     Args:
         folder: Seen by all nodes; a small file a start is left there.
@@ -32,55 +40,43 @@ def meet(folder: Path, place: Place) -> dict[str, str]:
         TimeoutError: The first rank has not said where it is.
     """
     if place.num_ranks == 1:
-        return {}
+        yield {}
+        return
     path = folder / f"{place.job_id}.{place.restart}"
-    if place.rank == 0:
-        folder.mkdir(exist_ok=True)
-        replace_text(path, json.dumps([address_of(place.node), free_port(place.job_id)]))
-    address, port = _read(path)
-    return {
-        "RANK": str(place.rank),
-        "LOCAL_RANK": str(place.local_rank),
-        "WORLD_SIZE": str(place.num_ranks),
-        "LOCAL_WORLD_SIZE": str(place.num_local_ranks),
-        "MASTER_ADDR": address,
-        "MASTER_PORT": str(port),
-    }
+    with ExitStack() as held:
+        if place.rank == 0:
+            port = held.enter_context(hold_port(ports_of(place.job_id))).getsockname()[1]
+            folder.mkdir(exist_ok=True)
+            replace_text(path, json.dumps([_address(place), port]))
+        address, port = _read(path)
+        yield {
+            "RANK": str(place.rank),
+            "LOCAL_RANK": str(place.local_rank),
+            "WORLD_SIZE": str(place.num_ranks),
+            "LOCAL_WORLD_SIZE": str(place.num_local_ranks),
+            "MASTER_ADDR": address,
+            "MASTER_PORT": str(port),
+            **_interface(place, address),
+        }
 
 
-def free_port(job_id: str) -> int:
-    """A port of this node that nobody listens on: the first free one from that of the job.
-
-    Raises:
-        OSError: A hundred in a row are taken.
-    """
+def ports_of(job_id: str) -> Iterator[int]:
+    """Ports that a job may use, the first that of its own."""
     start = zlib.crc32(job_id.encode()) % NUM_PORTS
-    for offset in range(PORTS_TRIED):
-        port = FIRST_PORT + (start + offset) % NUM_PORTS
-        with socket.socket() as probe:
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-            return port
-    raise OSError(f"{PORTS_TRIED} ports from {FIRST_PORT + start} on are all taken on this node")
+    return (FIRST_PORT + (start + offset) % NUM_PORTS for offset in range(PORTS_TRIED))
 
 
-def address_of(node: str) -> str:
-    """Where other nodes reach this one: its name where that resolves, else what SLURM calls.
+def _address(place: Place) -> str:
+    return own_address(place.node, place.nodes) if place.has_neighbours else "127.0.0.1"
 
-    Raises:
-        SlurmError: Neither is known.
-    """
-    try:
-        return str(socket.getaddrinfo(node, None, socket.AF_INET)[0][4][0])
-    except socket.gaierror:
-        described = call("scontrol", "show", "node", node, "--oneliner")
-    for field in described.split():
-        name, _, value = field.partition("=")
-        if name == "NodeAddr":
-            return value
-    raise SlurmError(f"the name {node} does not resolve, and scontrol knows no address of it")
+
+def _interface(place: Place, address: str) -> dict[str, str]:
+    """What gloo has to be told where it would listen on the loopback, by the name of the host."""
+    own = resolved(socket.gethostname())
+    is_right = own is not None and not is_loopback(own)
+    if is_right or not place.has_neighbours or GLOO_INTERFACE in os.environ:
+        return {}
+    return {GLOO_INTERFACE: interface_towards(address)}
 
 
 def _read(path: Path) -> tuple[str, int]:

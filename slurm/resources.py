@@ -9,6 +9,12 @@ from typing import Any, get_type_hints
 REPOSITORY = Path(__file__).resolve().parent.parent
 SITE_FILE = "slurm.toml"
 
+# A task needs that long to import its libraries and to do anything, before it is told to leave.
+SECONDS_TO_BEGIN = 60
+# Options of sbatch by which our own parts know a job, find its words and stop it.
+OWN_OPTIONS = frozenset({"array", "comment", "error", "job-name", "output", "signal"})
+NO_REQUEUE = "no-requeue"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
@@ -25,7 +31,7 @@ class Resources:
     exclude: str | None = None
     """Nodes not to use, as node1,node[7-9]."""
     time_limit_minutes: int = 24 * 60
-    """Time limit of a task; a task that reaches it is submitted again by itself."""
+    """Time limit of a task; a task that reaches it is put back by itself, as long as it gets on."""
     warning_seconds: int = 120
     """How long before the time limit a task is told to save and to leave."""
     cpus_per_task: int = 4
@@ -39,7 +45,8 @@ class Resources:
     setup: tuple[str, ...] = ()
     """Lines of shell that a job runs first, as "module load cuda"."""
     sbatch: dict[str, str] = field(default_factory=dict)
-    """Further options of sbatch by name, as: mail-type FAIL."""
+    """Further options of sbatch by name, as: mail-type FAIL; one without a value has an empty one,
+    as: contiguous ''."""
 
     def __post_init__(self) -> None:
         for name in ("time_limit_minutes", "cpus_per_task"):
@@ -47,6 +54,36 @@ class Resources:
                 raise ValueError(f"{name} is {getattr(self, name)} and must be at least 1")
         if self.memory_gb is not None and self.memory_gb <= 0:
             raise ValueError(f"memory_gb is {self.memory_gb:g} and must be more than 0")
+
+    @property
+    def sbatch_options(self) -> dict[str, str]:
+        """Further options of sbatch by the names that it has for them."""
+        return {name.lstrip("-").replace("_", "-"): value for name, value in self.sbatch.items()}
+
+    @property
+    def may_requeue(self) -> bool:
+        """Whether a job that was stopped may come back by itself."""
+        return NO_REQUEUE not in self.sbatch_options
+
+    def check_for_slurm(self) -> None:
+        """Refuse what would let a job run in vain, or hide it from its launcher.
+
+        Raises:
+            ValueError: It is told to leave as soon as it begins, or its own options are replaced.
+        """
+        least = self.warning_seconds + SECONDS_TO_BEGIN
+        if self.time_limit_minutes * 60 <= least:
+            raise ValueError(
+                f"--time-limit-minutes {self.time_limit_minutes} is too short for a task that is "
+                f"told to leave {self.warning_seconds} s before and needs {SECONDS_TO_BEGIN} s to "
+                f"begin: ask for at least {least // 60 + 1} minutes, or for fewer "
+                "--warning-seconds"
+            )
+        for name in sorted(OWN_OPTIONS & self.sbatch_options.keys()):
+            raise ValueError(
+                f"--sbatch {name}: this option is set by the launch itself, which would no more "
+                "find or stop its jobs; leave it out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

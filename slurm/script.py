@@ -3,19 +3,17 @@
 import shlex
 import sys
 
-from slurm.environment import STOPPED_EARLY
 from slurm.submission import Manifest, Submission
 
 # When the first process of a job has ended, the others have so long to follow.
 SECONDS_TO_FOLLOW = 60
 
-# Every process has left by now, so nothing is lost by starting again. A cancelled job is
-# COMPLETING, and is left to end. The trap keeps the shell alive until the processes have saved.
-REQUEUE = f"""\
+# Who decides whether the job comes back is not to be ended by the signal that it is about.
+TEARDOWN = """\
 status=$?
-if [ $status -eq {STOPPED_EARLY} ]; then
-  state=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)
-  if [ "$state" = RUNNING ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+trap '' TERM USR2
+if [ $status -ne 0 ]; then
+  {requeue} $status
 fi
 exit $status"""
 
@@ -35,12 +33,20 @@ def sbatch_script(submission: Submission, chunk: int, *, after: str | None = Non
     resources, shape = manifest.resources, manifest.shape
     first, stop = manifest.chunks[chunk]
     log = submission.slurm_log("%A_%a" if manifest.is_array else "%j")
-    further = {"comment": submission.comment(chunk), "requeue": True, **resources.sbatch}
+    further: dict[str, str | bool] = {
+        "comment": submission.comment(chunk),
+        # submitit takes another one where the environment of the launch names it.
+        "signal": f"USR2@{resources.warning_seconds}",
+        **({"requeue": True} if resources.may_requeue else {}),
+        **{name: value or True for name, value in resources.sbatch_options.items()},
+    }
     if manifest.is_array:
         throttle = f"%{share_of(shape.max_running, manifest, chunk)}" if shape.max_running else ""
         further["array"] = f"0-{stop - first - 1}{throttle}"
     if after:
         further["kill-on-invalid-dep"] = "yes"
+    place = [str(submission.path), str(chunk)]
+    requeue = shlex.join([sys.executable, "-m", "slurm.requeue", *place])
     executor = SlurmExecutor(submission.path / "slurm")
     executor.update_parameters(
         job_name=manifest.step,
@@ -59,7 +65,7 @@ def sbatch_script(submission: Submission, chunk: int, *, after: str | None = Non
         dependency=after,
         wckey=None,
         setup=[*resources.setup, "trap : TERM USR2"],
-        teardown=REQUEUE.splitlines(),
+        teardown=TEARDOWN.format(requeue=requeue).splitlines(),
         additional_parameters={**further, "output": str(log)},
         stderr_to_stdout=True,
         use_srun=False,  # submitit's own knows neither how long to wait nor, of late, the cores
@@ -71,7 +77,7 @@ def sbatch_script(submission: Submission, chunk: int, *, after: str | None = Non
         f"--wait={SECONDS_TO_FOLLOW}",
         f"--output={log}",
     ]
-    task = [sys.executable, "-m", "slurm.task", str(submission.path), str(chunk)]
+    task = [sys.executable, "-m", "slurm.task", *place]
     return str(executor._make_submission_file_text(shlex.join([*srun, *task]), ""))
 
 

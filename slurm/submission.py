@@ -7,6 +7,7 @@ logs/extract/                 of one step: a StepFolder
     0.sh                      the script of the first array; the next is 1.sh
     jobs/0                    the id that SLURM gave to that array
     tasks/00042.jsonl         shard 42's own marker: when it began and how it ended
+    tasks/00000.rank3.jsonl   that of the fourth process of a job; the first speaks for the task
     progress/00042.json       how far it has come
     slurm/123_4.out           what SLURM itself had to say
 """
@@ -96,6 +97,11 @@ class Submission:
     def step_folder(self) -> Path:
         return self.path.parent.parent
 
+    def shard_at(self, chunk: int, place: int) -> int:
+        """The shard of one place in one of its arrays."""
+        first, _ = self.manifest.chunks[chunk]
+        return self.manifest.indices[first + place]
+
     def comment(self, chunk: int) -> str:
         """What a job of SLURM bears, to be known by: no other array of this user has the same."""
         return f"{self.step_folder}#{self.number}.{chunk}"
@@ -109,8 +115,9 @@ class Submission:
             return self.step_folder / f"{index:05d}.log"
         return self.step_folder / f"rank{rank}.log"
 
-    def marker(self, index: int) -> Path:
-        return self.path / "tasks" / f"{index:05d}.jsonl"
+    def marker(self, index: int, *, rank: int = 0) -> Path:
+        of_rank = f".rank{rank}" if rank else ""
+        return self.path / "tasks" / f"{index:05d}{of_rank}.jsonl"
 
     def progress(self, index: int) -> Path:
         return self.path / "progress" / f"{index:05d}.json"

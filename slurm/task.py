@@ -6,6 +6,7 @@ command that listens is to go deaf once it has heard: see `mcn.stop`, which does
 """
 
 import argparse
+import math
 import os
 import random
 import resource
@@ -19,22 +20,26 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from slurm.board.progress import read_progress
 from slurm.environment import STOPPED_EARLY, Place, Task
 from slurm.marker import BEGAN, ENDED, SIGNALLED, Event, append_event
 from slurm.parent import end_with_parent
-from slurm.rendezvous import meet
+from slurm.rendezvous import meeting
 from slurm.submission import Submission
 
 # SIGTERM ends jobs, SIGUSR2 announces a preemption or the time limit.
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_CALLS = 1.0
+# A file system that hangs or is full keeps nobody from working, from stopping or from ending.
+SECONDS_TO_NOTE = 5.0
 
 
 def run_task(submission: Submission, index: int, place: Place) -> int:
     """Run the command for one shard; returns its exit status, 128 + N where signal N ended it."""
     keeper = _Keeper(submission, index, place)
     for number in FORWARDED:
-        signal.signal(number, keeper.forward)
+        signal.signal(number, keeper.hear)
     keeper.note(BEGAN)
     status = keeper.work()
     keeper.note_end(status)
@@ -48,71 +53,65 @@ class _Keeper:
         self.submission = submission
         self.index = index
         self.place = place
-        self.child: subprocess.Popen[bytes] | None = None
-        self.told = threading.Event()
         self.signal = 0
+        """The last one that came."""
+        self.is_signal_noted = False
 
-    def forward(self, number: int, frame: FrameType | None) -> None:
-        if not self.told.is_set():
-            self.note(SIGNALLED, signal_name=signal.Signals(number).name)
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """Remember a signal, and no more: whatever it has interrupted may hold a lock."""
         self.signal = number
-        self.told.set()
-        if self.child is not None:
-            self.child.send_signal(number)
 
     def work(self) -> int:
         """Start the command and wait for it; negative where a signal ended it."""
         manifest, place = self.submission.manifest, self.place
         if place.num_ranks == 1:
-            self.told.wait(random.Random(place.job_id).uniform(0, manifest.jitter_seconds))
+            self._wait(random.Random(place.job_id).uniform(0, manifest.jitter_seconds))
         task = Task(self.index, place.owner, self.submission.progress(self.index))
-        ranks = meet(self.submission.path / "rendezvous", place)
         cpus = {"CPUS_PER_RANK": str(place.cpus)} if place.cpus else {}
-        environment = os.environ | manifest.environment | task.to_environment() | ranks | cpus
-        with self.submission.log(self.index, rank=place.rank).open("ab", buffering=0) as log:
+        log_path = self.submission.log(self.index, rank=place.rank)
+        with (
+            meeting(self.submission.path / "rendezvous", place) as ranks,
+            log_path.open("ab", buffering=0) as log,
+        ):
             log.write(self._headline().encode())
-            if self.told.is_set():
+            if self.signal:
                 return STOPPED_EARLY
-            self.child = subprocess.Popen(
+            child = subprocess.Popen(
                 manifest.command,
                 cwd=manifest.folder,
-                env=environment,
+                env=os.environ | manifest.environment | task.to_environment() | ranks | cpus,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 preexec_fn=_begin_deaf,
             )
-            while True:
-                try:
-                    return self.child.wait(timeout=SECONDS_BETWEEN_CALLS)
-                except subprocess.TimeoutExpired:
-                    if self.told.is_set():
-                        self.child.send_signal(self.signal)
+            return self._end_of(child)
 
-    def note(self, kind: str, *, signal_name: str = "") -> None:
-        """Put an event of this moment into the marker; the first rank speaks for all."""
-        if self.place.rank == 0:
-            append_event(self.marker, self._event(kind, signal=signal_name))
+    def _wait(self, seconds: float) -> None:
+        """Let time pass, unless told to stop."""
+        end = time.monotonic() + seconds
+        while not self.signal and time.monotonic() < end:
+            time.sleep(min(seconds, SECONDS_BETWEEN_LOOKS))
 
-    def note_end(self, status: int) -> None:
-        """Put into the marker how the command ended and what it used."""
-        if self.place.rank == 0:
-            used = resource.getrusage(resource.RUSAGE_CHILDREN)
-            event = self._event(
-                ENDED,
-                status=status if status >= 0 else None,
-                signal=signal.Signals(-status).name if status < 0 else "",
-                cpu_seconds=used.ru_utime + used.ru_stime,
-                max_memory_bytes=used.ru_maxrss * 1024,
-            )
-            append_event(self.marker, event)
+    def _end_of(self, child: subprocess.Popen[bytes]) -> int:
+        called_at = -math.inf
+        while True:
+            try:
+                return child.wait(timeout=SECONDS_BETWEEN_LOOKS)
+            except subprocess.TimeoutExpired:
+                if self.signal and time.monotonic() - called_at >= SECONDS_BETWEEN_CALLS:
+                    called_at = time.monotonic()
+                    child.send_signal(self.signal)
+                    self._note_signal()
 
-    @property
-    def marker(self) -> Path:
-        return self.submission.marker(self.index)
+    def _note_signal(self) -> None:
+        if not self.is_signal_noted:
+            self.is_signal_noted = True
+            self.note(SIGNALLED, signal=signal.Signals(self.signal).name)
 
-    def _event(self, kind: str, **known: Any) -> Event:
-        return Event(
+    def note(self, kind: str, **known: Any) -> None:
+        """Put an event of this moment into the marker; where that fails, say so and go on."""
+        event = Event(
             kind=kind,
             job_id=self.place.job_id,
             restart=self.place.restart,
@@ -122,6 +121,39 @@ class _Keeper:
             num_cpus=len(os.sched_getaffinity(0)),
             **known,
         )
+        writer = threading.Thread(target=self._write, args=(event,), daemon=True)
+        writer.start()
+        writer.join(SECONDS_TO_NOTE)
+        if writer.is_alive():
+            self._complain(f"cannot be written within {SECONDS_TO_NOTE:g} s")
+
+    def _write(self, event: Event) -> None:
+        try:
+            append_event(self.marker, event)
+        except OSError as error:
+            self._complain(f"cannot be written ({error})")
+
+    def _complain(self, what: str) -> None:
+        print(f"{self.marker}: {what}", file=sys.stderr, flush=True)
+
+    def note_end(self, status: int) -> None:
+        """Put into the marker how the command ended, what it used and how far it had come."""
+        if self.signal:
+            self._note_signal()
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        progress = read_progress(self.submission.progress(self.index))
+        self.note(
+            ENDED,
+            status=status if status >= 0 else None,
+            signal=signal.Signals(-status).name if status < 0 else "",
+            cpu_seconds=used.ru_utime + used.ru_stime,
+            max_memory_bytes=used.ru_maxrss * 1024,
+            done=None if progress is None else progress.done,
+        )
+
+    @property
+    def marker(self) -> Path:
+        return self.submission.marker(self.index, rank=self.place.rank)
 
     def _headline(self) -> str:
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
@@ -146,9 +178,8 @@ def main() -> None:
     arguments = parser.parse_args()
     submission = Submission.read(arguments.folder)
     place = Place.current()
-    first, _ = submission.manifest.chunks[arguments.chunk]
     offset = place.array_index if arguments.place is None else arguments.place
-    index = submission.manifest.indices[first + offset]
+    index = submission.shard_at(arguments.chunk, offset)
     sys.exit(run_task(submission, index, place))
 
 

@@ -180,6 +180,17 @@ def twice_over(path: Path) -> None:
     path.write_bytes(once + once)
 
 
+def with_a_late_stream(path: Path) -> None:
+    """A Flash video at whose end sound of another codec turns up."""
+    once = path.with_suffix(".once.avi")
+    plain(once, sample_rate=44_100, codecs=("flv1", "libmp3lame"))
+    write_to(path, once, {}, "flv")
+    once.unlink()
+    payload = b"\x1f" + bytes(200)  # ADPCM
+    tag = b"\x08" + struct.pack("!I", len(payload))[1:] + struct.pack("!I", 2000)[1:] + bytes(4)
+    path.write_bytes(path.read_bytes() + tag + payload)
+
+
 def refer_to(sound: Path, path: Path, other: Path) -> None:
     """An mp4 whose tracks say that their pictures and sounds are in another file."""
     write_to(path, sound, {})  # its index comes last, so that it may grow

@@ -13,6 +13,7 @@ from tests.bad_files import (
     shift,
     twice_over,
     with_a_cover_alone,
+    with_a_late_stream,
     with_subtitles,
     without_picture,
     write_to,
@@ -76,9 +77,16 @@ LEFT: dict[str, Bad] = {
         resized="truncated",
         as_is=("truncated", "no-audio"),
     ),
+    "a bad sector": Bad(
+        what="reads fail: a link to /proc/self/mem",
+        make=lambda _, path: path.symlink_to("/proc/self/mem"),
+        resized="unreadable-now",
+        as_is=("link", "link"),
+    ),
     "a hole": Bad(
         what="a gigabyte of nothing, as a file system leaves it",
         make=leave_a_hole,
+        seconds=30.0,  # for it is read to its end
         resized="unreadable",
         as_is=UNREADABLE,
     ),
@@ -165,6 +173,12 @@ LEFT: dict[str, Bad] = {
         suffix=".ts",
         as_is=KEYFRAMES,
     ),
+    "a late stream": Bad(
+        what="a Flash video at whose end sound of another codec turns up",
+        make=lambda _, path: with_a_late_stream(path),
+        suffix=".flv",
+        as_is=KEYFRAMES,
+    ),
     "fragments": Bad(
         what="a fragmented mp4, whose index promises nothing",
         make=lambda site, path: write_to(
@@ -197,6 +211,11 @@ LEFT: dict[str, Bad] = {
         make=lambda _, path: change_sound(path),
         suffix=".ts",
         as_is=KEYFRAMES,
+    ),
+    "YCgCo": Bad(
+        what="colours in a matrix that FFmpeg's scaler does not know",
+        make=lambda _, path: plain(path, matrix=8),
+        as_is=("undecodable", ""),
     ),
     "5.1": Bad(
         what="six channels of sound",

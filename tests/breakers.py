@@ -46,6 +46,8 @@ def decode(path: Path, scale: int = 1) -> Iterator[NDArray[Any]]:
             raise MediaError("truncated", f"{path}: cut off")
         case "stale":
             raise OSError(116, "Stale file handle")
+        case "colours":
+            raise OSError(95, "Operation not supported")
         case "bug":
             raise KeyError("pts")
         case "slow":

@@ -30,6 +30,11 @@ the bytes that it has alone. Then each file lay itself in the place of one that 
 file in another folder was opened but that of the link in `raw/`, which may point anywhere; none was
 written, and nobody was spoken to.
 
+A file that is there while reads of it fail is `unreadable-now`, whatever FFmpeg calls it; an error
+that nobody has thought of, which none of these kinds meets, is `unforeseen` (poison). Of colours in
+a matrix that FFmpeg's scaler does not know, YCgCo is converted; others are taken for the nearest or
+for none, and come out wrong.
+
 | kind | what is done to it | resized | features of that | in the place of a resized file |
 |---|---|---|---|---|
 """

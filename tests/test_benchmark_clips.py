@@ -1,3 +1,4 @@
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -5,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from mcn.data.benchmarks import BenchmarkClip, read_msrvtt, read_youcook2
+from mcn.root import REPOSITORY
+
+REAL = REPOSITORY.parent / "shared" / "data"
 
 YOUCOOK2 = """\
 end,start,task,text,video_id
@@ -88,3 +92,29 @@ def test_another_json_is_refused(tmp_path: Path, content: str) -> None:
 def test_an_annotation_of_another_benchmark_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.csv has no column sentence"):
         read_msrvtt(write(tmp_path / "a.csv", YOUCOOK2))
+
+
+def real_file(name: str, md5: str) -> Path:
+    path = REAL / name
+    if not path.exists():
+        pytest.skip(f"{name} is not at hand")
+    assert hashlib.md5(path.read_bytes()).hexdigest() == md5
+    return path
+
+
+def test_the_real_youcook2_has_its_published_clips() -> None:
+    clips = read_youcook2(real_file("validation_youcook.csv", "1670eb1c6c67a5e3053914b461007f37"))
+    assert len(clips) == 3350
+    assert len({clip.video_id for clip in clips}) == 436
+    assert len({clip.text for clip in clips}) == 3273
+    lengths = [clip.end_seconds - clip.start_seconds for clip in clips]
+    assert (min(lengths), max(lengths)) == (1, 199)
+    assert sum(lengths) / len(lengths) == pytest.approx(19.7, abs=0.05)
+
+
+def test_the_real_msrvtt_test_set_has_its_published_clips() -> None:
+    clips = read_msrvtt(real_file("msrvtt_test.csv", "612aec578f1324a550ecc552b3bdbf6c"))
+    assert len(clips) == len({clip.video_id for clip in clips}) == 1000
+    assert clips[0] == BenchmarkClip(
+        "video9770", 0.0, math.inf, "a person is connecting something to system"
+    )

@@ -90,6 +90,16 @@ def test_a_file_that_shows_nothing_is_undecodable(tmp_path: Path, resized: Path)
     assert caught.value.reason == "undecodable"
 
 
+def test_clips_of_a_long_video_are_the_same_some_at_a_time(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "source.mkv", seconds=7, width=64, height=48, sample_rate=None)
+    resize_video(source, tmp_path / "video.mp4", ResizeConfig(width=64, height=48))
+    some = [
+        torch.from_numpy(some) for some in moving_pictures_of(tmp_path / "video.mp4", SMALL.stream)
+    ]
+    assert [len(each) for each in some] == [64, 64, 40]
+    assert torch.equal(torch.cat([clips_of(each) for each in some]), clips_of(torch.cat(some)))
+
+
 def test_a_row_depends_neither_on_its_place_nor_on_its_neighbours() -> None:
     torch.manual_seed(0)
     extractor = ClipExtractor(build_clip_network("r3d_18"), SMALL, batch_size=2)
@@ -98,7 +108,8 @@ def test_a_row_depends_neither_on_its_place_nor_on_its_neighbours() -> None:
     def rows_of(videos: list[torch.Tensor]) -> torch.Tensor:
         packer = Packer(extractor, extractor.batch_size)
         for number, video in enumerate(videos):
-            packer.add(f"video{number}", video)
+            packer.add(video)
+            packer.end(f"video{number}")
         packer.flush()
         return torch.cat([rows for _, rows in packer.finished() if isinstance(rows, torch.Tensor)])
 

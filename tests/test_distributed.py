@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mcn.losses import mms_loss
-from mcn.stop import raise_on_signal
+from mcn.stop import StoppedEarlyError, raise_on_signal
 from mcn.training.distributed import (
     agree_to_stop,
     gather,
@@ -121,6 +121,13 @@ def test_a_rank_that_the_others_told_is_not_ended_by_its_own_signal(tmp_path: Pa
     assert [(tmp_path / rank).read_text() for rank in "01"] == ["False True"] * 2
 
 
+def wait_for(is_asked: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not is_asked.exists():
+        assert time.monotonic() < deadline, "the other was never asked"
+        time.sleep(0.01)
+
+
 def be_asked_while_the_other_saves(is_asked: Path) -> None:
     def ask() -> None:
         ask_to_stop()
@@ -131,12 +138,27 @@ def be_asked_while_the_other_saves(is_asked: Path) -> None:
         if os.environ["RANK"] == "1":
             threading.Timer(0.5, ask).start()  # by when it waits to leave
             return
-        deadline = time.monotonic() + 60
-        while not is_asked.exists():
-            assert time.monotonic() < deadline, "the other was never asked"
-            time.sleep(0.01)
+        wait_for(is_asked)
 
 
 @pytest.mark.slow
 def test_a_rank_that_waits_for_the_last_to_leave_is_not_ended_by_a_signal(tmp_path: Path) -> None:
     run_ranks(partial(be_asked_while_the_other_saves, tmp_path / "asked"), num_ranks=2)
+
+
+def be_asked_before_all_are_there(is_asked: Path) -> None:
+    def ask() -> None:
+        ask_to_stop()
+        is_asked.touch()
+
+    if os.environ["RANK"] == "0":
+        threading.Timer(0.5, ask).start()  # by when it waits, deep inside torch
+    else:
+        wait_for(is_asked)
+    with pytest.raises(StoppedEarlyError, match="before it began"), stoppable_group("cpu"):
+        raise AssertionError("it has begun")
+
+
+@pytest.mark.slow
+def test_ranks_leave_together_where_one_was_asked_as_it_waited_for_the_last(tmp_path: Path) -> None:
+    run_ranks(partial(be_asked_before_all_are_there, tmp_path / "asked"), num_ranks=2)

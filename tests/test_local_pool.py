@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -127,6 +128,41 @@ def test_a_task_that_is_told_to_stop_before_it_began_wants_to_begin_later(
         task.send_signal(signal.SIGUSR2)
     assert task.returncode == STOPPED_EARLY
     assert not (tmp_path / "begun").exists()
+
+
+@pytest.mark.parametrize("is_hanging", [False, True])
+def test_a_marker_that_cannot_be_written_keeps_no_task_from_stopping_in_time(
+    folder: StepFolder, tmp_path: Path, is_hanging: bool
+) -> None:
+    code = f"""
+import pathlib, signal, sys, time
+signal.signal(signal.SIGUSR2, lambda *_: sys.exit({STOPPED_EARLY}))
+pathlib.Path({str(tmp_path / "begun")!r}).touch()
+time.sleep(60)
+"""
+    submission = folder.begin(manifest_of(folder, python(code), [0]))
+    if is_hanging:
+        os.mkfifo(submission.marker(0))  # to open it is to wait for a reader
+    else:
+        submission.marker(0).symlink_to("/dev/full")
+    hurried = "import slurm.task as task; task.SECONDS_TO_NOTE = 0.2; task.main()"
+    command = [sys.executable, "-c", hurried, str(submission.path), "0", "--place=0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as task:
+        wait_until((tmp_path / "begun").exists, "the command runs")
+        task.send_signal(signal.SIGUSR2)
+        _, said = task.communicate(timeout=60)
+    assert task.returncode == STOPPED_EARLY
+    why = "cannot be written within 0.2 s" if is_hanging else "No space left on device"
+    assert f"{submission.marker(0)}: " in said and why in said
+
+
+def test_the_end_of_a_task_says_how_far_it_had_come(folder: StepFolder) -> None:
+    code = "import os, pathlib; pathlib.Path(os.environ['TASK_PROGRESS']).write_text({!r})"
+    told = {"unit": "videos", "done": 3, "total": 9, "skipped": 1, "frames": 0}
+    text = json.dumps({**told, "started_at": 0.0, "updated_at": 1.0})
+    submission = folder.begin(manifest_of(folder, python(code.format(text)), [4]))
+    run_pool(submission)
+    assert read_events(submission.marker(4))[-1].done == 3
 
 
 def test_the_command_does_not_outlive_its_keeper(folder: StepFolder, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from tests.drill_table import reasons_of
 
 pytestmark = pytest.mark.slow
 
+UNSEEMLY = {"unforeseen", "unreadable-now"}
+"""What no damage to a file may end in."""
 MUTANTS = [f"mutant {seed}" for seed in range(40)]
 
 
@@ -36,7 +38,7 @@ def test_every_mutant_of_a_raw_video_is_resized_or_has_a_reason_that_is_known(
     reasons = Counter(outcome.reason for outcome in outcomes.values())
     print(reasons)
     assert len(reasons) > 2
-    assert reasons.keys() - {""} <= CLASS_OF.keys()
+    assert reasons.keys() - {""} <= CLASS_OF.keys() - UNSEEMLY
     made = {path.stem for path in (tmp_path / "resized").iterdir()}
     assert made == {k for k, outcome in outcomes.items() if outcome.status == "done"}
 
@@ -54,4 +56,4 @@ def test_every_mutant_of_a_resized_video_has_features_or_a_reason_that_is_known(
         assert sorted(reasons) == sorted(MUTANTS)
         print(Counter(reasons.values()))
         assert len(set(reasons.values())) > 2
-        assert set(reasons.values()) - {""} <= CLASS_OF.keys()
+        assert set(reasons.values()) - {""} <= CLASS_OF.keys() - UNSEEMLY

@@ -2,6 +2,7 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from extractors.filters import Fit
-from extractors.media import MediaError, keyframes, probe, read_waveform
+from extractors.filters import Fit, pulled, video_graph
+from extractors.media import MediaError, keyframes, open_media, probe, read_waveform
 from extractors.resize import ResizeConfig, ResizedVideo, resize_video
 from tests.videos import write_video
 
@@ -93,6 +95,37 @@ def test_a_square_is_stretched_padded_or_cropped(
     assert columns[0] == pytest.approx(left, abs=2)
     np.testing.assert_allclose((len(columns), red.any(axis=1).sum()), red_size, atol=2)
     assert (picture[128, : max(0, left - 2)] < 12).all()
+
+
+@pytest.mark.parametrize("matrix, kept", [(1, 1), (8, 1), (10, 9), (14, 2), (3, 2)])
+def test_colours_in_a_matrix_that_no_scaler_knows_are_resized_too(
+    tmp_path: Path, matrix: int, kept: int
+) -> None:
+    source = write_video(tmp_path / "source.mp4", seconds=0.5, sample_rate=None, matrix=matrix)
+    resize_video(source, tmp_path / "resized.mp4", ResizeConfig(preset="ultrafast"))
+    with open_media(tmp_path / "resized.mp4") as container:
+        assert container.streams.video[0].colorspace == kept
+    assert len(list(keyframes(tmp_path / "resized.mp4"))) == 1
+
+
+def test_the_colours_of_ycgco_are_kept() -> None:
+    red, green, blue = 200, 100, 50
+    planes = (red + 2 * green + blue) / 4, (2 * green - red - blue) / 4, (red - blue) / 2
+    frames = []
+    for k in range(2):
+        frame = VideoFrame(64, 48, "yuv420p")
+        for plane, offset, value in zip(frame.planes, (0, 128, 128), planes, strict=True):
+            plane.update(bytes([round(offset + value)]) * plane.buffer_size)
+        frame.colorspace, frame.color_range = 8, 2
+        frame.pts, frame.time_base = k, Fraction(1, 30)
+        frames.append(frame)
+    graph = video_graph(frames[0], width=32, height=24, fps=30, fit="stretch")
+    for pushed in (*frames, None):
+        graph.push(pushed)
+    first = next(pulled(graph))
+    assert isinstance(first, VideoFrame)
+    shown = VideoReformatter().reformat(first, format="rgb24").to_ndarray()
+    assert np.abs(shown.astype(int) - [red, green, blue]).max() <= 4
 
 
 def test_a_video_without_sound_stays_without(tmp_path: Path) -> None:

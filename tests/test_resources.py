@@ -61,3 +61,21 @@ def test_a_mistake_in_the_table_of_another_step_is_named_too(site: Path) -> None
     site.write_text("[extract]\ncpus = 4\n")
     with pytest.raises(ValueError, match=r"\[extract\]: 'cpus'"):
         site_resources("train")
+
+
+@pytest.mark.parametrize(("minutes", "warning", "is_refused"), [(3, 120, True), (4, 120, False)])
+def test_a_task_is_not_told_to_leave_before_it_can_begin(
+    minutes: int, warning: int, is_refused: bool
+) -> None:
+    asked = Resources(time_limit_minutes=minutes, warning_seconds=warning)
+    if is_refused:
+        with pytest.raises(ValueError, match=r"minutes 3 .* 120 s .* at least 4 minutes"):
+            asked.check_for_slurm()
+    else:
+        asked.check_for_slurm()
+
+
+@pytest.mark.parametrize("name", ["comment", "array", "output", "signal", "job_name", "--error"])
+def test_options_by_which_the_launch_knows_its_jobs_are_not_replaced(name: str) -> None:
+    with pytest.raises(ValueError, match=r"--sbatch [a-z-]+: this option is set by the launch"):
+        Resources(sbatch={name: "x"}).check_for_slurm()

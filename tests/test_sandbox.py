@@ -1,10 +1,12 @@
 """A file that breaks its decoder costs itself, in bounded time and memory, and nothing else."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +22,18 @@ from tests.videos import write_video
 TASK = """
 import itertools, sys
 from pathlib import Path
-from extractors.ahead import map_ahead
+from extractors.ahead import flow_ahead
 from extractors.sandbox import Sandbox, SandboxLimits
 from mcn.stop import stop_on_signal
 from tests.breakers import decode
 
 def decoded(name):
-    return int(list(sandbox.run(Path(name), promised_seconds=0))[-1][0])
+    yield int(list(sandbox.run(Path(name), promised_seconds=0))[-1][0])
 
 with stop_on_signal() as stop, Sandbox(decode, SandboxLimits(seconds=5)) as sandbox:
     names = itertools.takewhile(lambda _: not stop.is_set, sys.argv[1:])
-    for child in map_ahead(decoded, names, num_threads=1):
+    one = dict(num_threads=1, size_of=lambda _: 1, most_bytes=1)
+    for child in flow_ahead(decoded, names, **one):
         print(child, flush=True)
 print("stopped", flush=True)
 """
@@ -64,7 +67,6 @@ def eventually_gone(process_id: int) -> bool:
         ("hang", "hung", "not decoded in 4 s"),
         ("drip", "hung", "not decoded in 4 s"),
         ("bomb", "out-of-memory", "needs more than 1 GB"),
-        ("flood", "too-large", "decodes to more than 1 GB"),
     ],
 )
 def test_what_breaks_a_decoder_is_that_files_error_and_the_next_has_a_new_child(
@@ -103,9 +105,42 @@ def test_what_the_decoder_raises_is_raised_here_and_the_child_goes_on() -> None:
         with pytest.raises(OSError, match="Stale file handle") as stale:
             child_of(sandbox, "stale")
         assert (stale.value.errno, stale.value.filename) == (116, "stale")
-        with pytest.raises(RuntimeError, match="bug: KeyError: 'pts'"):
-            child_of(sandbox, "bug")
+        with pytest.raises(MediaError, match=r"colours: .* not supported") as caught:
+            child_of(sandbox, "colours")
+        assert caught.value.reason == "undecodable"
         assert child_of(sandbox) == child
+
+
+def test_an_error_that_nobody_foresaw_is_the_files_own_and_is_in_the_log_at_length(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with Sandbox(decode) as sandbox:
+        child = child_of(sandbox)
+        with pytest.raises(MediaError, match="bug: KeyError: 'pts'") as caught:
+            child_of(sandbox, "bug")
+        assert caught.value.reason == "unforeseen"
+        assert child_of(sandbox) == child
+    assert 'raise KeyError("pts")' in capfd.readouterr().err
+
+
+def test_a_file_may_decode_to_more_than_may_be_held_of_it() -> None:
+    with (
+        Sandbox(decode, SandboxLimits(memory_gb=1)) as sandbox,
+        closing(sandbox.run(Path("flood"), promised_seconds=0)) as arrays,
+    ):
+        assert sum(array.nbytes for array in itertools.islice(arrays, 14)) > 10**9
+
+
+def test_a_file_that_is_said_to_be_damaged_and_cannot_be_read_is_not_damaged(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "refuse").symlink_to("/proc/self/mem")  # every read of it fails
+    with (
+        Sandbox(decode) as sandbox,
+        pytest.raises(MediaError, match="Input/output error") as caught,
+    ):
+        list(sandbox.run(tmp_path / "refuse", promised_seconds=0))
+    assert caught.value.reason == "unreadable-now"
 
 
 def test_the_clock_allows_for_the_length_of_the_file() -> None:
@@ -114,6 +149,10 @@ def test_the_clock_allows_for_the_length_of_the_file() -> None:
         assert len(list(sandbox.run(Path("/tmp/slow"), promised_seconds=10))) == 3
         with pytest.raises(MediaError, match="not decoded in 0 s"):
             list(sandbox.run(Path("/tmp/slow"), promised_seconds=0))
+        arrays = sandbox.run(Path("/tmp/slow"), promised_seconds=0)
+        next(arrays)
+        sandbox.promise_more(10)
+        assert len(list(arrays)) == 2
 
 
 def test_a_child_makes_way_after_so_many_files() -> None:

@@ -140,10 +140,17 @@ def struck(
             extractions[fate].wait_for("ended")
             if fate == "preemption":
                 testbed.run(["scancel", other])
+        give_time(testbed, extractions["time limit"].job)
         for extraction in extractions.values():
             extraction.wait_for_end()
         yield extractions
         empty_queue(testbed)
+
+
+def give_time(testbed: Testbed, job: str) -> None:
+    """Let what comes back have a whole limit again, and not the one that was cut short."""
+    update = ["scontrol", "update", f"JobId={job}", "TimeLimit=60"]
+    wait_until(lambda: testbed.run(update, check=False).returncode == 0, f"{job} has time again")
 
 
 def down_nodes(testbed: Testbed) -> str:

@@ -81,7 +81,8 @@ def test_silent_sound_is_stored_at_the_quietest_level(videos: ResizedVideos) -> 
         (AudioRecords(videos, davenet, NO_WEIGHTS, name="sound"), davenet(quietest)),
     ):
         maker = source.row_maker()
-        maker.add("silent", torch.zeros(16_000))
+        maker.add(torch.zeros(16_000))
+        maker.end("silent")
         maker.flush()
         ((_, rows),) = maker.finished()
         assert isinstance(rows, torch.Tensor) and torch.equal(rows, expected)

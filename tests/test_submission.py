@@ -99,3 +99,29 @@ def test_a_marker_keeps_its_lines_whatever_a_crash_cuts_off(tmp_path: Path) -> N
         path.write_bytes(whole[:size])
         append_event(path, event(ENDED))
         assert [e.kind for e in read_events(path)][-1] == ENDED
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\0" * 4096,
+        b'{"kind": "ended", "job{"kind": "began", "job_id"',
+        b"[3]",
+        b'{"kind": "ended"}',
+        b"\xff\xfe",
+    ],
+)
+def test_a_line_of_a_marker_that_is_none_hides_no_other(tmp_path: Path, bad: bytes) -> None:
+    path = tmp_path / "00001.jsonl"
+    append_event(path, event(BEGAN))
+    with path.open("ab") as file:
+        file.write(bad)
+    append_event(path, event(ENDED))
+    assert [e.kind for e in read_events(path)] == [BEGAN, ENDED]
+
+
+def test_what_a_newer_version_adds_to_a_marker_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "00001.jsonl"
+    append_event(path, event(ENDED))
+    path.write_text(path.read_text().replace("{", '{"mood": "good", '))
+    assert read_events(path) == [event(ENDED)]

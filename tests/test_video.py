@@ -71,7 +71,8 @@ def test_tall_frames_are_scaled_by_their_width(tmp_path: Path) -> None:
 def rows_of(extractor: VideoExtractor, videos: list[torch.Tensor]) -> torch.Tensor:
     packer = Packer(extractor, batch_size=4)
     for number, frames in enumerate(videos):
-        packer.add(f"video{number}", frames)
+        packer.add(frames)
+        packer.end(f"video{number}")
     packer.flush()
     return torch.cat([rows for _, rows in packer.finished() if isinstance(rows, torch.Tensor)])
 

@@ -51,6 +51,7 @@ def write_video(
     faststart: bool = True,
     codecs: tuple[str, str] | None = None,
     pix_fmt: str = "yuv420p",
+    matrix: int = 2,
     frame_times: Sequence[float] | None = None,
     video_starts_at: float = 0.0,
     audio_starts_at: float = 0.0,
@@ -72,6 +73,7 @@ def write_video(
         faststart: Whether an mp4 has its index in front.
         codecs: Of picture and sound, in place of the container's usual ones.
         pix_fmt: As stored.
+        matrix: Of the colours, by its number in H.273, for the file to say; 2 says nothing.
         frame_times: When frames come, in seconds, in place of a constant rate.
         video_starts_at: Seconds before which there are no pictures.
         audio_starts_at: Seconds before which there is no sound.
@@ -89,6 +91,7 @@ def write_video(
         assert isinstance(video, VideoStream)
         video.width, video.height, video.pix_fmt = width, height, pix_fmt
         video.bit_rate = 500_000
+        video.colorspace = matrix
         video.codec_context.time_base = tick
         video.codec_context.sample_aspect_ratio = Fraction(pixel_aspect)
         video.codec_context.thread_count = 1

@@ -41,7 +41,9 @@ CLASS_OF: dict[str, FailureClass] = {
     "too-large": "permanent",  # found before it does harm, and the same at every try
     "truncated": "permanent",
     "undecodable": "permanent",
+    "unforeseen": "poison",  # an error that nobody has thought of, in a library or here
     "unreadable": "permanent",
+    "unreadable-now": "transient",  # it is there: the disk, the network, or the rights to it
     "unverified": "transient",  # what was read back is not what was written: the disk, or a link
     # of a resized file that resizing did not make: remove it, and jobs/resize.py --retry all
     "keyframes": "transient",

@@ -226,7 +226,7 @@ def from_tree(raw_folder: Path, suffixes: Collection[str] = RAW_SUFFIXES) -> lis
     for above, folders, names in os.walk(raw_folder, followlinks=True, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(above, name) for name in sorted(names) if not name.startswith(".")):
-            if path.suffix.lower() in suffixes and path.is_file():
+            if path.suffix.lower() in suffixes and _may_be_file(path):
                 first = found.setdefault(check_video_id(path.stem, above), path)
                 if first != path:
                     raise ValueError(f"two files are called {path.stem}: {first} and {path}")
@@ -238,6 +238,14 @@ def _raise(error: OSError) -> None:
     raise error
 
 
+def _may_be_file(found: os.DirEntry[str] | Path) -> bool:
+    """Whether it is a file; and where nobody can tell now, which whoever reads it will say."""
+    try:
+        return found.is_file()
+    except OSError:
+        return True
+
+
 def _raw_files(folder: Path) -> dict[str, str]:
     """The raw file of each id, relative to the root above the folder.
 
@@ -247,7 +255,7 @@ def _raw_files(folder: Path) -> dict[str, str]:
         names = sorted(
             entry.name
             for entry in entries
-            if Path(entry.name).suffix.lower() in RAW_SUFFIXES and entry.is_file()
+            if Path(entry.name).suffix.lower() in RAW_SUFFIXES and _may_be_file(entry)
         )
     raw: dict[str, str] = {}
     for name in names:

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from jaxtyping import Num, Shaped
 from torch import Tensor
 
-from mcn.stop import StopRequest, stop_on_signal
+from mcn.stop import StoppedEarlyError, StopRequest, stop_on_signal
 
 
 def rank() -> int:
@@ -75,8 +75,14 @@ def process_group(device_type: Literal["cuda", "cpu"] = "cpu") -> Iterator[torch
 def stoppable_group(
     device_type: Literal["cuda", "cpu"],
 ) -> Iterator[tuple[torch.device, StopRequest]]:
-    """Join the other processes; until the last of them has left, signals only ask to stop."""
+    """Join the other processes; until the last of them has left, signals only ask to stop.
+
+    Raises:
+        StoppedEarlyError: One of them was asked before all were there; nothing has begun.
+    """
     with stop_on_signal() as stop, process_group(device_type) as device:
+        if agree_to_stop(stop, device):
+            raise StoppedEarlyError("asked to stop before it began; the same command carries on")
         yield device, stop
 
 
