@@ -3,9 +3,10 @@
 import dataclasses
 import json
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from extractors.media import MediaError, not_read
 from extractors.publish import publish
@@ -19,21 +20,20 @@ from mcn.data.manifest import (
     RAW_SUFFIXES,
     SOUND_SUFFIXES,
     Video,
+    Videos,
     from_folder,
     from_howto100m,
     from_tree,
     read_manifest,
-    with_lengths,
     write_manifest,
 )
 from mcn.data.probe_folder import has_labels, has_sounds_alone
 from mcn.data.step_folder import has_steps, step_texts
 from mcn.root import Root
+from mcn.store.ids import as_ids
 
-NOWHERE = Video("")
 
-
-def listed_videos(root: Root) -> list[Video]:
+def listed_videos(root: Root) -> Videos:
     """All videos, with the raw files that there are so far; brings `manifest.csv` up to date.
 
     They are those of HowTo100M's csv where the root has it, else those of the manifest so far, in
@@ -47,22 +47,14 @@ def listed_videos(root: Root) -> list[Video]:
     return videos
 
 
-def _videos_before_and_now(root: Root) -> tuple[list[Video], list[Video]]:
+def _videos_before_and_now(root: Root) -> tuple[Videos, Videos]:
     """As the manifest has them, and as it should."""
-    before = read_manifest(root.manifest) if root.manifest.exists() else []
+    before = read_manifest(root.manifest) if root.manifest.exists() else Videos()
     if root.howto100m_csv.exists():
-        known = {v.video_id: (v.seconds, v.frames) for v in before}
-        videos = with_lengths(from_howto100m(root.howto100m_csv, root.raw), known)
+        videos = from_howto100m(root.howto100m_csv, root.raw).with_lengths_of(before)
     else:
-        there = {video.video_id: video for video in _raw_videos(root)}
-        listed = [
-            video._replace(path=found.path)
-            if (found := there.pop(video.video_id, NOWHERE)).path != video.path
-            else video
-            for video in before
-        ]
-        videos = [*listed, *there.values()]
-    return before, with_lengths(videos, _lengths(root, videos))
+        videos = before.with_files({video.video_id: video.path for video in _raw_videos(root)})
+    return before, _with_known_lengths(root, videos)
 
 
 def _raw_videos(root: Root) -> list[Video]:
@@ -74,25 +66,24 @@ def _raw_videos(root: Root) -> list[Video]:
     )
 
 
-def _lengths(root: Root, videos: Iterable[Video]) -> dict[str, tuple[float | None, int | None]]:
-    """Seconds and frames of the resized videos, and of others that have none what the site said."""
-    resized = read_columns(resize_ledger(root))
-    lengths: dict[str, tuple[float | None, int | None]] = resized.by_id("seconds", "num_frames")
-    unknown = [
-        v.video_id
-        for v in videos
-        if v.seconds is None and v.frames is None and v.video_id not in lengths
-    ]
-    if unknown:
-        said: dict[str, float] = read_columns(download_ledger(root)).by_id("seconds")
-        lengths.update((k, (seconds, None)) for k in unknown if (seconds := said.get(k)))
-    return lengths
+def _with_known_lengths(root: Root, videos: Videos) -> Videos:
+    """With those of the resized videos, and of others that have none with what the site said."""
+    resized = read_columns(resize_ledger(root)).done
+    videos = videos.with_lengths(resized["video_id"], resized["seconds"], resized["num_frames"])
+    if None not in videos.seconds:
+        return videos
+    columns = zip(videos.video_ids, videos.seconds, videos.frames, strict=True)
+    unknown = [k for k, seconds, frames in columns if seconds is None and frames is None]
+    said: dict[str, float] = read_columns(download_ledger(root)).by_id("seconds")
+    of_unknown = {k: seconds for k in unknown if (seconds := said.get(k))}
+    return videos.with_lengths(as_ids(of_unknown), np.array(list(of_unknown.values())))
 
 
 def raw_videos(root: Root) -> dict[str, Path]:
     """The raw file of each video that has one; the manifest stays as it is."""
     _, videos = _videos_before_and_now(root)
-    return {video.video_id: root.path / video.path for video in videos if video.path}
+    files = zip(videos.video_ids, videos.paths, strict=True)
+    return {video_id: root.path / path for video_id, path in files if path}
 
 
 def download_ledger(root: Root) -> Path:

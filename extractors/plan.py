@@ -4,6 +4,8 @@ import csv
 import heapq
 import os
 from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 
@@ -47,7 +49,7 @@ def extend_plan(path: Path, costs: Mapping[str, float], *, videos_per_shard: int
 
 def with_new_videos(plan: Plan, costs: Mapping[str, float], *, videos_per_shard: int) -> Plan:
     """A plan, and shards behind it for videos that it does not know yet."""
-    known = {video_id for shard in plan for video_id in shard}
+    known: set[str] = set().union(*plan)
     new = {video_id: cost for video_id, cost in costs.items() if video_id not in known}
     return _with_shards(plan, new, videos_per_shard=videos_per_shard)
 
@@ -121,11 +123,11 @@ def read_plan(path: Path) -> Plan:
     with path.open(newline="") as file:
         rows = csv.reader(file)
         next(rows, None)
-        for shard, video_id, *_ in rows:
+        for shard, rows_of_shard in groupby(rows, key=itemgetter(0)):
             index = int(shard)
             if index == len(plan):
                 plan.append([])
-            plan[index].append(video_id)
+            plan[index] += [row[1] for row in rows_of_shard]
     return plan
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcn.data.clip_form import BANDS, FRAMES_PER_SECOND
 from mcn.data.published_clips import PublishedClip
-from mcn.data.spectrograms import BANDS, FRAMES_PER_SECOND
 from mcn.data.stores import Source
 from mcn.store.exchange.importing import IMPORTED, UNKNOWN_WEIGHTS, failed_record
 from mcn.store.fingerprint import Fingerprint

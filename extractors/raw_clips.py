@@ -21,10 +21,9 @@ from extractors.media import MediaError, open_media
 from extractors.raw_clip import RawClip, read_clip
 from extractors.readable import read_to_end
 from mcn.data.batches import ClipBatch, numbers_of_videos
-from mcn.data.clip_form import SILENCE_DB
+from mcn.data.clip_form import BANDS, SILENCE_DB
 from mcn.data.clip_source import Places
 from mcn.data.picture_form import PictureForm, View, view_of
-from mcn.data.spectrograms import BANDS
 from mcn.modality import Modality
 
 COLOURS = 3

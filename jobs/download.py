@@ -1,6 +1,7 @@
 """The videos of the manifest: `python jobs/download.py --array 0-899%16`."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mcn.data.failure_class import Retry
 from mcn.data.ledger import LedgerFile, read_ledger
 from mcn.data.ledger_columns import read_columns
 from mcn.root import Root
+from mcn.store.ids import texts_missing
 from slurm.environment import current_task
 from slurm.launch import Target
 from slurm.resources import site_resources
@@ -61,7 +63,7 @@ def main(arguments: Arguments) -> None:
         _download(task.index, root, arguments)
         return
     root.raw.mkdir(parents=True, exist_ok=True)
-    costs = {video.video_id: 1.0 for video in listed_videos(root)}
+    costs = dict.fromkeys(listed_videos(root).video_ids, 1.0)
     if not costs:
         raise ValueError(
             f"{root.path} lists no videos: put {root.howto100m_csv.name} there, or a "
@@ -73,7 +75,7 @@ def main(arguments: Arguments) -> None:
     step = step_of(Root.resolve(arguments.root), "download", arguments.benchmark)
     asked, max_running = shards_asked_for(arguments.array, len(plan), step)
     to_do = read_columns(download_ledger(root)).left(costs, arguments.retry)
-    to_do.difference_update(_resized(root))
+    to_do = _without_resized(to_do, root)
     left = [i for i in asked if not to_do.isdisjoint(plan[i])]
     cost = cost_of(
         step,
@@ -110,8 +112,9 @@ def main(arguments: Arguments) -> None:
 
 def _download(index: int, root: Root, arguments: Arguments) -> None:
     """Download the videos of one shard."""
-    resized = set(_resized(root))
-    shard = [video_id for video_id in read_plan(_plan(root))[index] if video_id not in resized]
+    planned_ids = read_plan(_plan(root))[index]
+    to_do = _without_resized(planned_ids, root)
+    shard = [video_id for video_id in planned_ids if video_id in to_do]
     label = f"download {root.path.name}, shard {index}"
     with (
         full_disk_explained(root.raw),
@@ -128,9 +131,9 @@ def _download(index: int, root: Root, arguments: Arguments) -> None:
         )
 
 
-def _resized(root: Root) -> list[str]:
-    """The videos that need no raw file any more: it may have been deleted on request."""
-    return read_columns(resize_ledger(root)).done_ids()
+def _without_resized(video_ids: Collection[str], root: Root) -> set[str]:
+    """Resized videos need no raw file any more: it may have been deleted on request."""
+    return texts_missing(video_ids, read_columns(resize_ledger(root)).done["video_id"])
 
 
 def _plan(root: Root) -> Path:

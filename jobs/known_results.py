@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from mcn.evaluation.evaluate import nothing_evaluated
+from mcn.evaluation.nothing import nothing_evaluated
 from mcn.evaluation.results import MissingAudio, RunResults, read_results
 from mcn.sha256 import file_sha256
 from mcn.training.run_folder import RunFolder

@@ -10,28 +10,32 @@ import yaml
 from extractors.corpus import ResizedVideos
 from extractors.raw_corpus import RawCorpus
 from extractors.raw_labelled import raw_clips
-from mcn.data.benchmark_folder import TITLES, benchmark_folders
+from jobs.probe_plan import (
+    PROBES,
+    benchmark_in,
+    benchmarks_of,
+    folders_of,
+    nothing_probed_of,
+    stores_for,
+)
 from mcn.data.clip_form import DEFAULT_FORM, ClipForm
-from mcn.data.probe_folder import has_labels, read_labels
 from mcn.data.spectrograms import holds_spectrograms
-from mcn.data.stores import SOURCES, Features, Stores, fingerprints_of, open_stores
-from mcn.evaluation.evaluate import nothing_evaluated
+from mcn.data.stores import Features, fingerprints_of
 from mcn.evaluation.zero_shot import MOST_SPECTROGRAM_FRAMES
 from mcn.modality import Modality
 from mcn.models.trained import described_model
 from mcn.models.xdc import Xdc
+from mcn.probes.benchmark import ProbeBenchmark
 from mcn.probes.footing import FeaturesAlone, ModelRows
-from mcn.probes.known import is_complete, known_probes, nothing_probed
+from mcn.probes.known import known_probes, nothing_probed
 from mcn.probes.labelled_clips import LabelledClips, stored_clips
-from mcn.probes.probe import ProbeBenchmark, Subject, probe
+from mcn.probes.probe import Subject, probe
 from mcn.probes.results import ProbeResults
 from mcn.probes.settings import INPUTS, WAYS, ProbeSettings
 from mcn.report.probe_orders import WITHOUT_MODEL
 from mcn.root import Root
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
-
-PROBES = "probe.json"
 
 
 def probe_runs(
@@ -42,7 +46,7 @@ def probe_runs(
     Raises:
         FileNotFoundError: There is no benchmark of classes.
     """
-    benchmarks = _benchmarks(root)
+    benchmarks = benchmarks_of(root)
     probed = []
     for run in runs:
         reasons = {
@@ -51,7 +55,7 @@ def probe_runs(
         }
         fitting = {key: part for key, part in benchmarks.items() if not reasons[key]}
         known = _still_tested(
-            known_probes(run.path / PROBES, _nothing_of(run)),
+            known_probes(run.path / PROBES, nothing_probed_of(run)),
             {key: part for key, part in benchmarks.items() if reasons[key]},
         )
         results = probe(_of_run(run, features, settings), fitting, settings) if fitting else known
@@ -74,7 +78,7 @@ def probe_features(
     if all(run.corpus.exists() for run in runs):  # raw clips alone: there need be no features
         return []
     probed = []
-    for key, benchmark in _benchmarks(root).items():
+    for key, benchmark in benchmarks_of(root).items():
         if why := _why_no_features(benchmark, features, settings):
             print(f"{benchmark.title} has no features: {why}")
             continue
@@ -93,64 +97,15 @@ def written_probes(root: Root, runs: Sequence[RunFolder]) -> list[ProbeResults]:
     benchmarks = {}
     for folder in folders_of(root):
         try:
-            benchmarks[folder.name] = _benchmark(folder)
+            benchmarks[folder.name] = benchmark_in(folder)
         except ValueError as error:
             print(f"probes on {folder.name} are left out: {error}")
     found = [
-        *(known_probes(run.path / PROBES, _nothing_of(run)) for run in runs),
+        *(known_probes(run.path / PROBES, nothing_probed_of(run)) for run in runs),
         *(known_probes(b.folder / PROBES, _nothing_of_features()) for b in benchmarks.values()),
     ]
     tested = [_still_tested(results, benchmarks) for results in found]
     return [results for results in tested if results.benchmarks]
-
-
-def is_probed(root: Root, run: RunFolder, settings: ProbeSettings) -> bool:
-    """Whether all that is asked for is written down for this very checkpoint.
-
-    Nothing is opened for it: that features have changed since is seen by whoever probes.
-    """
-    known = known_probes(run.path / PROBES, _nothing_of(run)).benchmarks
-    return all(
-        is_complete(known.get(key), benchmark.labelled.modalities, settings)
-        for key, benchmark in _benchmarks(root).items()
-    )
-
-
-def check_features(root: Root, features: Features, settings: ProbeSettings) -> None:
-    """Make sure that what probes read is there.
-
-    Raises:
-        FileNotFoundError: A benchmark of classes has no features yet.
-    """
-    for name, benchmark in _benchmarks(root).items():
-        for looks_at in settings.inputs(benchmark.labelled.modalities):
-            try:
-                _stores(benchmark.folder, features, INPUTS[looks_at])
-            except FileNotFoundError as error:
-                raise FileNotFoundError(
-                    f"{error}: jobs/extract.py --benchmark {name} makes its features; "
-                    "--no-probes does without"
-                ) from error
-
-
-def folders_of(root: Root) -> list[Path]:
-    """Of the benchmarks of classes."""
-    return [folder for folder in benchmark_folders(root) if has_labels(folder)]
-
-
-def _benchmarks(root: Root) -> dict[str, ProbeBenchmark]:
-    found = {folder.name: _benchmark(folder) for folder in folders_of(root)}
-    if not found:
-        raise FileNotFoundError(
-            f"{root.benchmarks} has no benchmark of classes: put UCF101, HMDB51 or ESC-50 there, "
-            "each in a folder with its annotation"
-        )
-    return found
-
-
-def _benchmark(folder: Path) -> ProbeBenchmark:
-    title = TITLES.get(folder.name, folder.name)
-    return ProbeBenchmark(title=title, folder=folder, labelled=read_labels(folder))
 
 
 def _still_tested(results: ProbeResults, benchmarks: Mapping[str, ProbeBenchmark]) -> ProbeResults:
@@ -194,7 +149,7 @@ def _why_no_features(benchmark: ProbeBenchmark, features: Features, settings: Pr
     """Why its stores cannot be opened; empty where they can."""
     try:
         for looks_at in settings.inputs(benchmark.labelled.modalities):
-            fingerprints_of(_stores(benchmark.folder, features, INPUTS[looks_at]))
+            fingerprints_of(stores_for(benchmark.folder, features, INPUTS[looks_at]))
     except FileNotFoundError as error:
         return str(error)
     return ""
@@ -208,7 +163,7 @@ def _other_features(
     differing = set()
     for looks_at in settings.inputs(benchmark.labelled.modalities):
         modalities = INPUTS[looks_at]
-        found = fingerprints_of(_stores(benchmark.folder, features, modalities))
+        found = fingerprints_of(stores_for(benchmark.folder, features, modalities))
         trained_on = {s: d for s, d in data.items() if s.removesuffix("-3d") in modalities}
         differing |= {s for s in found | trained_on if found.get(s) != trained_on.get(s)}
     return sorted(differing)
@@ -230,11 +185,11 @@ def _of_run(run: RunFolder, features: Features, settings: ProbeSettings) -> Subj
                 clip_seconds=config["clip_seconds"],
                 most_per_video=settings.clips_per_video,
             )
-        stores = _stores(benchmark.folder, features, modalities)
+        stores = stores_for(benchmark.folder, features, modalities)
         return stored_clips(stores, model.form, benchmark.labelled, modalities, settings)
 
     return Subject(
-        nothing=_nothing_of(run),
+        nothing=nothing_probed_of(run),
         path=run.path / PROBES,
         ways=WAYS,
         clips=clips,
@@ -244,7 +199,7 @@ def _of_run(run: RunFolder, features: Features, settings: ProbeSettings) -> Subj
 
 def _of_features(folder: Path, features: Features, settings: ProbeSettings) -> Subject:
     def clips(benchmark: ProbeBenchmark, modalities: tuple[Modality, ...]) -> LabelledClips:
-        stores = _stores(folder, features, modalities)
+        stores = stores_for(folder, features, modalities)
         is_framed = "audio" in stores and holds_spectrograms(stores["audio"])
         form = ClipForm(spectrogram_frames=MOST_SPECTROGRAM_FRAMES) if is_framed else DEFAULT_FORM
         return stored_clips(stores, form, benchmark.labelled, modalities, settings)
@@ -255,25 +210,6 @@ def _of_features(folder: Path, features: Features, settings: ProbeSettings) -> S
         ways=("frozen", "linear"),
         clips=clips,
         footing=FeaturesAlone,
-    )
-
-
-def _stores(folder: Path, features: Features, modalities: tuple[Modality, ...]) -> Stores:
-    """Those of these modalities alone: there need be no others."""
-    wanted = [source for source in SOURCES if source.removesuffix("-3d") in modalities]
-    return open_stores(Root(folder).store, features, sources=wanted)
-
-
-def _nothing_of(run: RunFolder) -> ProbeResults:
-    what = nothing_evaluated(run)
-    return ProbeResults(
-        run=what.run,
-        model=what.model,
-        stage=what.stage,
-        seed=what.seed,
-        control=what.control,
-        checkpoint_sha256=what.checkpoint_sha256,
-        benchmarks={},
     )
 
 

@@ -75,7 +75,8 @@ def main(arguments: Arguments) -> None:
         _resize(task.index, root, arguments)
         return
     listed = listed_videos(root)
-    sources = {video.video_id: root.path / video.path for video in listed if video.path}
+    files = zip(listed.video_ids, listed.paths, strict=True)
+    sources = {video_id: root.path / path for video_id, path in files if path}
     sizes = raw_sizes(sources)
     sources = {video_id: sources[video_id] for video_id in sizes}
     per_shard = arguments.videos_per_shard
@@ -92,7 +93,7 @@ def main(arguments: Arguments) -> None:
     to_do |= removed_videos(sources, root.resized, arguments.retry)
     to_delete = resized.keys() & sources.keys() if arguments.delete_sources else ()
     left = [i for i in asked if any(v in to_do or v in to_delete for v in plan[i])]
-    known = {video.video_id: video.seconds for video in listed}
+    known = dict(zip(listed.video_ids, listed.seconds, strict=True))
     seconds = seconds_of(sizes, known | resized)
     loads = resize_loads(
         plan,

@@ -14,7 +14,7 @@ import tyro
 
 from jobs import train
 from jobs.command import run_command
-from jobs.probe_runs import check_features
+from jobs.probe_plan import check_features
 from jobs.study_judging import DONE, Judging
 from jobs.study_runs import StudyRun, runs_of
 from mcn.data.stores import keep_snapshot

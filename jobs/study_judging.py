@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import evaluate, train
-from jobs.probe_runs import folders_of, is_probed
+from jobs.probe_plan import folders_of, is_probed
 from jobs.study_runs import StudyRun, script
 from mcn.data.benchmark_folder import benchmark_folders
 from mcn.probes.settings import ProbeSettings

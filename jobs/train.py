@@ -2,52 +2,29 @@
 
 import argparse
 import os
-import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-import torch
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from extractors.raw_corpus import keep_corpus
 from jobs.command import run_command
 from jobs.shards import step_of
-from mcn.data.clip_source import ClipSource
-from mcn.data.manifest import read_manifest
-from mcn.data.media_reader import MediaReader
-from mcn.data.stored_clips import clips_with_both
-from mcn.data.stores import (
-    SOURCES,
-    WITHOUT_WORDS,
-    Features,
-    Source,
-    Stores,
-    fingerprints_of,
-    keep_snapshot,
-    open_stores,
-    videos_without_motion,
-)
+from mcn.data.stores import SOURCES, WITHOUT_WORDS, Features, Source
 from mcn.root import Root
-from mcn.sha256 import file_sha256
-from mcn.store.snapshot import Snapshot
 from mcn.training.config import Runtime, TrainConfig
-from mcn.training.guard import nonfinite_summary
-from mcn.training.loop import train
 from mcn.training.presets import MODELS, PRESETS
 from mcn.training.run_folder import RunFolder
 from mcn.training.xdc.config import PRESETS as XDC_PRESETS
 from mcn.training.xdc.config import XdcConfig, defaults_of
-from mcn.training.xdc.loop import train_xdc
 from slurm.environment import Task, current_task
 from slurm.launch import Target, launch_job
 from slurm.local import run_ranks
 from slurm.resources import Shape, site_resources
-
-VIDEOS_SHOWN = 10
 
 Config = TypeVar("Config", TrainConfig, XdcConfig)
 
@@ -87,7 +64,7 @@ def main(arguments: AnyArguments) -> None:
     root = Root.resolve(arguments.root)
     run = RunFolder(root.runs / (arguments.run or arguments.config.name))
     task = current_task()
-    work = partial(_train, root, arguments, run, task)
+    work = partial(_work, root, arguments, run, task)
     if "RANK" in os.environ or task is not None:  # torchrun, or a job, has started this process
         work()
         return
@@ -99,85 +76,33 @@ def main(arguments: AnyArguments) -> None:
         step_of(root, f"train-{run.path.name}"),
         arguments.target,
         shape_of(arguments),
-        here=lambda: run_ranks(work, num_ranks=_num_processes_here(arguments)),
+        here=lambda: _train_here(work, arguments),
     )
 
 
-def _train(root: Root, arguments: AnyArguments, run: RunFolder, task: Task | None) -> None:
+def _work(root: Root, arguments: AnyArguments, run: RunFolder, task: Task | None) -> None:
+    # Here, since it imports torch for seconds, of which submitting needs none.
+    from jobs.train_task import check_gpu, train_run
+
     is_given_gpus = arguments.gpus is not None or (task is not None and task.owner != "")
-    if is_given_gpus and shape_of(arguments).gpus_per_node and not torch.cuda.is_available():
-        raise ValueError(
-            f"torch sees no GPU on {socket.gethostname()}, though the run was to have some; "
-            "--gpus 0 trains on the processor, --device cpu --gpus 4 on processors"
-        )
-    config, progress_file = arguments.config, task.progress if task else None
-    is_first = int(os.environ.get("RANK", 0)) == 0
-    if isinstance(config, XdcConfig):
-        clips, data = _clips(root, arguments, config, run, is_first=is_first)
-        train_xdc(
-            config,
-            arguments.runtime,
-            clips,
-            run,
-            data=data,
-            categories=_categories(root),
-            progress_file=progress_file,
-        )
-    else:
-        stores = _stores(root, arguments, run, is_first=is_first)
-        train(config, arguments.runtime, stores, run, progress_file=progress_file)
-    if is_first:
-        print(f"{run.path.name}: trained, {run.final}")
-        not_finite = nonfinite_summary(run.nonfinite_log)
-        if not_finite is not None:
-            print(f"{run.path.name}: {not_finite}")
-
-
-def _clips(
-    root: Root, arguments: AnyArguments, config: XdcConfig, run: RunFolder, *, is_first: bool
-) -> tuple[ClipSource, dict[str, str]]:
-    """All clips, and the fingerprints of what they are read from."""
-    run.check(config)  # before anything is put into its folder
-    if config.pictures is None:
-        stores = _stores(root, arguments, run, is_first=is_first)
-        stored = clips_with_both(
-            MediaReader(stores),
-            clip_seconds=config.clip_seconds,
-            most_per_video=config.clips_per_video,
-        )
-        return stored, fingerprints_of(stores)
-    if arguments.snapshot is not None:
-        raise ValueError("--snapshot is of stores, and --inputs clips reads none: leave it out")
-    corpus = keep_corpus(run.corpus, root)
-    data = {"resized": corpus.digest()}
-    if config.video_weights != "random":
-        weights = Path(config.video_weights)
-        if not weights.is_file():
-            raise FileNotFoundError(f"--video-weights {weights}: there is no such file")
-        data["video-weights"] = file_sha256(weights)
-    raw = corpus.clips(
-        root.resized,
-        config.pictures,
-        clip_seconds=config.clip_seconds,
-        most_per_video=config.clips_per_video,
+    if is_given_gpus and shape_of(arguments).gpus_per_node:
+        check_gpu()
+    train_run(
+        root,
+        run,
+        arguments.config,
+        arguments.runtime,
+        arguments.features,
+        sources_of(arguments.config),
+        snapshot=arguments.snapshot,
+        progress_file=task.progress if task else None,
     )
-    return raw, data
 
 
-def _stores(root: Root, arguments: AnyArguments, run: RunFolder, *, is_first: bool) -> Stores:
-    """Those that a run is trained on, as they were when it began."""
-    sources = sources_of(arguments.config)
-    snapshot = _snapshot(root.store, arguments, run, sources)
-    stores = open_stores(root.store, arguments.features, snapshot, sources=sources)
-    without_motion = videos_without_motion(stores)
-    if without_motion and is_first:
-        more = len(without_motion) - VIDEOS_SHOWN
-        print(
-            f"{run.path.name}: {len(without_motion)} videos count as without video, since "
-            f"{arguments.features.video_3d} lacks them: {', '.join(without_motion[:VIDEOS_SHOWN])}"
-            + (f" and {more} more" if more > 0 else "")
-        )
-    return stores
+def _train_here(work: Callable[[], None], arguments: AnyArguments) -> None:
+    from jobs.train_task import num_processes  # as above
+
+    run_ranks(work, num_ranks=num_processes(arguments.gpus, arguments.runtime.device))
 
 
 def sources_of(config: TrainConfig | XdcConfig) -> tuple[Source, ...]:
@@ -185,27 +110,6 @@ def sources_of(config: TrainConfig | XdcConfig) -> tuple[Source, ...]:
     if not isinstance(config, XdcConfig):
         return SOURCES
     return WITHOUT_WORDS if config.pictures is None else ()
-
-
-def _categories(root: Root) -> dict[str, str]:
-    """Of the videos, where there is a manifest that has any."""
-    if not root.manifest.exists():
-        return {}
-    return {video.video_id: video.category for video in read_manifest(root.manifest)}
-
-
-def _snapshot(
-    store: Path, arguments: AnyArguments, run: RunFolder, sources: tuple[Source, ...]
-) -> Snapshot:
-    """The shards that the run is trained on from its beginning to its end, by all ranks."""
-    asked = None if arguments.snapshot is None else Snapshot.read(arguments.snapshot)
-    kept = keep_snapshot(run.snapshot, store, arguments.features, asked, sources=sources)
-    if asked not in (None, kept):
-        raise ValueError(
-            f"{run.snapshot} is another snapshot than {arguments.snapshot}: give this run its own "
-            "--run NAME, or carry on without --snapshot"
-        )
-    return kept
 
 
 def shape_of(arguments: AnyArguments) -> Shape:
@@ -224,18 +128,6 @@ def shape_of(arguments: AnyArguments) -> Shape:
         tasks_per_node=per_node,
         gpus_per_node=per_node if has_gpus else 0,
     )
-
-
-def _num_processes_here(arguments: AnyArguments) -> int:
-    asked, available = arguments.gpus, torch.cuda.device_count()
-    if arguments.runtime.device == "cpu":
-        return asked or 1
-    if asked is None:
-        return max(1, available)
-    if asked > available:
-        way_out = f"--gpus {available} uses those" if available else "--gpus 0 trains on the CPU"
-        raise ValueError(f"--gpus {asked}: this machine has {available or 'no'} GPUs; {way_out}")
-    return max(1, asked)
 
 
 def parse(argv: list[str]) -> AnyArguments:

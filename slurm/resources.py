@@ -6,12 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from beartype import BeartypeConf
-from beartype.door import is_bearable
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 SITE_FILE = "slurm.toml"
-INTEGERS_ARE_FLOATS = BeartypeConf(is_pep484_tower=True)
 
 # A task needs that long to import its libraries and to do anything, before it is told to leave.
 SECONDS_TO_BEGIN = 60
@@ -140,10 +136,15 @@ def _read(path: Path, step: str) -> dict[str, Any]:
 
 
 def _check(where: str, values: dict[str, Any]) -> None:
+    # Here, since every command would wait for it, and few sites have such a file.
+    from beartype import BeartypeConf
+    from beartype.door import is_bearable
+
+    integers_are_floats = BeartypeConf(is_pep484_tower=True)
     hints = get_type_hints(Resources)
     for name, value in values.items():
         if name not in hints:
             raise ValueError(f"{where}: {name!r} is none of {', '.join(sorted(hints))}")
         given = tuple(value) if isinstance(value, list) else value
-        if not is_bearable(given, hints[name], conf=INTEGERS_ARE_FLOATS):
+        if not is_bearable(given, hints[name], conf=integers_are_floats):
             raise ValueError(f"{where}: {name} = {value!r} is none that {hints[name]} allows")

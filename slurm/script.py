@@ -3,8 +3,6 @@
 import shlex
 import sys
 
-from submitit.slurm.slurm import SlurmExecutor
-
 from slurm.submission import Manifest, Submission
 
 # When the first process of a job has ended, the others have so long to follow.
@@ -28,6 +26,9 @@ def sbatch_script(submission: Submission, chunk: int, *, after: str | None = Non
         chunk: Which of its arrays.
         after: Jobs to wait for, in the notation of sbatch.
     """
+    # Here, since it takes a while, and nothing but submitting needs it.
+    from submitit.slurm.slurm import SlurmExecutor
+
     manifest = submission.manifest
     resources, shape = manifest.resources, manifest.shape
     first, stop = manifest.chunks[chunk]

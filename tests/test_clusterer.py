@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mcn.clustering.engines import ENGINES, EngineName
+from mcn.choices import EngineName
+from mcn.clustering.engines import ENGINES
 from mcn.training.clusterer import Clusterer
 from slurm.local import run_ranks
 

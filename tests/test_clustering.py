@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mcn.choices import EngineName
 from mcn.clustering import FeatureQueue, kmeans
-from mcn.clustering.engines import ENGINES, EngineName
+from mcn.clustering.engines import ENGINES
 from mcn.clustering.health import normalized_mutual_information
 from mcn.clustering.lloyd import Clustering, _sums_by_products, cluster, finite_rows
 from mcn.clustering.seeding import spread_out

@@ -13,7 +13,7 @@ import torch
 
 from extractors.raw_corpus import RawCorpus
 from jobs import evaluate, train
-from jobs.probe_runs import PROBES
+from jobs.probe_plan import PROBES
 from mcn.evaluation.results import read_results
 from mcn.models.trained import described_model
 from mcn.models.xdc import TRAINED, Xdc

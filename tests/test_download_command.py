@@ -56,7 +56,8 @@ def test_videos_that_are_listed_stay_listed_before_they_come(download_root: Root
     (download_root.raw / "new.mp4").touch()
     write_manifest(download_root.manifest, [Video("c", "", "Food"), Video("b")])
     listed = [Video("c", "", "Food"), Video("b", "raw/b.mp4"), Video("new", "raw/new.mp4")]
-    assert listed_videos(download_root) == listed == read_manifest(download_root.manifest)
+    assert list(listed_videos(download_root)) == listed
+    assert list(read_manifest(download_root.manifest)) == listed
     assert set(raw_videos(download_root)) == {"b", "new"}
 
 

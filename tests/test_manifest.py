@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mcn.data.manifest import Video, from_folder, from_howto100m, read_manifest, write_manifest
+from mcn.data.rows import ROWS_AT_ONCE, read_fields
 
 HOWTO100M = """\
 video_id,category_1,category_2,rank,{task}
@@ -31,7 +32,7 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
     ]
     path = tmp_path / "root" / "manifest.csv"
     write_manifest(path, videos)
-    assert read_manifest(path) == videos
+    assert list(read_manifest(path)) == videos
     assert path.read_text().splitlines()[:3] == [
         "video_id,path,category,seconds,frames",
         'b,raw/b.mp4,"Food, and more",61.48,1843',
@@ -49,7 +50,7 @@ def test_two_who_write_a_manifest_at_once_leave_a_whole_one(tmp_path: Path) -> N
         yield Video("b")
 
     write_manifest(path, videos())
-    assert read_manifest(path) == [Video("a"), Video("b")]
+    assert list(read_manifest(path)) == [Video("a"), Video("b")]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -58,7 +59,7 @@ def test_howto100m_gives_each_video_once_with_its_raw_file(tmp_path: Path, task:
     csv_path = tmp_path / "HowTo100M_v1.csv"
     csv_path.write_text(HOWTO100M.format(task=task))
     raw = raw_folder(tmp_path, "-CTWYgVPVNc.webm", "nVbIUDjzWY4.MP4", "unknown.mp4", "notes.txt")
-    assert from_howto100m(csv_path, raw) == [
+    assert list(from_howto100m(csv_path, raw)) == [
         Video("nVbIUDjzWY4", "raw/nVbIUDjzWY4.MP4", "Cars & Other Vehicles"),
         Video("-CTWYgVPVNc", "raw/-CTWYgVPVNc.webm", "Food and Entertaining"),
         Video("gone_in2023", "", "Food and Entertaining"),
@@ -107,6 +108,25 @@ def test_a_file_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
         from_folder(raw)
 
 
+@pytest.mark.parametrize("lines_end", ["\n", "\r\n"])
+def test_odd_but_sound_rows_are_read_as_line_by_line(tmp_path: Path, lines_end: str) -> None:
+    lines = ["\ufeffframes;note;path;seconds;category;video_id", "", '7;;raw/-a.mp4;0.5;"x;y";-a']
+    many = [f";;;;{number};v{number}" for number in range(2 * ROWS_AT_ONCE)]
+    lines += [*many, "", '30;"two', 'lines";;1e3;é;"q""uote"', ";;;;;ünicode"]
+    path = tmp_path / "manifest.csv"
+    path.write_text(lines_end.join(lines), encoding="utf-8", newline="")
+    videos = list(read_manifest(path))
+    assert [videos[0], *videos[-2:]] == [
+        Video("-a", "raw/-a.mp4", "x;y", 0.5, 7),
+        Video('q"uote', "", "é", 1000.0, 30),
+        Video("ünicode"),
+    ]
+    assert [video.category for video in videos[1:-2]] == [str(n) for n in range(2 * ROWS_AT_ONCE)]
+    assert [tuple(row) for _, row in read_fields(path, ("video_id", "category"))] == [
+        (video.video_id, video.category) for video in videos
+    ]
+
+
 @pytest.mark.parametrize(
     "rows, message",
     [
@@ -114,6 +134,8 @@ def test_a_file_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
         ("a,,,soon,\n", "line 2: could not convert string to float: 'soon'"),
         ("a,,,1.5,2.5\n", "line 2: invalid literal"),
         ("a,raw/a.mp4\n", "line 2: 2 fields instead of 5"),
+        ("a,,,,\n" + "b\n" * 2, "line 3: 1 fields instead of 5"),
+        ("é,,,,\né,,,,\n", "line 3: video 'é' is also in .*line 2"),
     ],
 )
 def test_a_malformed_manifest_is_refused_with_its_line(

@@ -16,7 +16,8 @@ from mcn.data.stores import open_stores
 from mcn.data.training_batches import TrainingBatches
 from mcn.modality import Modality, Place
 from mcn.models.mmv import Mmv, MmvDims
-from mcn.objectives import TERMS, Stage, mmv_terms, overlapping_clips, settled_terms, terms_of
+from mcn.objectives import TERMS, Stage, settled_terms, terms_of
+from mcn.terms import mmv_terms, overlapping_clips
 from tests.published_runs import SAMPLING
 from tests.stores import FEATURES, WORDS_PER_CLIP, write_stores
 

@@ -18,7 +18,8 @@ from mcn.data.batches import ClipBatch, ClipRows, Clips, collate
 from mcn.losses import cluster_loss, mms_loss
 from mcn.modality import Modality
 from mcn.models.mcn import Encoded, Mcn, McnDims
-from mcn.objectives import Clusters, Stage, fuse, mcn_terms
+from mcn.objectives import Stage
+from mcn.terms import Clusters, fuse, mcn_terms
 
 DIM = 6144
 TEMPERATURE = 0.1

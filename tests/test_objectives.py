@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from mcn.losses import cluster_loss, mms_loss, products
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Encoded
-from mcn.objectives import Clusters, Stage, fuse, mcn_terms, overlapping_clips
+from mcn.objectives import Stage
+from mcn.terms import Clusters, fuse, mcn_terms, overlapping_clips
 
 
 def encoded_clips(clips: int) -> dict[Modality, Encoded]:

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from jobs import evaluate
-from jobs.probe_runs import PROBES, probe_features, probe_runs, written_probes
+from jobs.probe_plan import PROBES
+from jobs.probe_runs import probe_features, probe_runs, written_probes
 from mcn.data.media_reader import MediaReader
 from mcn.data.stored_clips import clips_with_both
 from mcn.data.stores import WITHOUT_WORDS, fingerprints_of, open_stores

@@ -9,9 +9,10 @@ import pytest
 
 from mcn.data.labelled_videos import LabelledVideos
 from mcn.modality import Modality
+from mcn.probes.benchmark import ProbeBenchmark
 from mcn.probes.footing import FeaturesAlone
 from mcn.probes.labelled_clips import LabelledClips
-from mcn.probes.probe import ProbeBenchmark, Subject, probe
+from mcn.probes.probe import Subject, probe
 from mcn.probes.results import ProbeResults, read_probes, write_probes
 from mcn.probes.settings import ProbeSettings
 from tests.test_probes import PlantedClips, labelled_videos, planted_rows

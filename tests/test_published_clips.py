@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from extractors.words import train_word2vec
-from jobs import evaluate
+from jobs import evaluate_task
 from jobs.store_import_clips import ImportClips, import_clips
 from mcn.data.benchmark_folder import films_of_clips, read_benchmark
 from mcn.data.benchmarks import BenchmarkClip, read_msrvtt, read_youcook2
@@ -171,7 +171,7 @@ def test_a_published_checkpoint_scores_the_clips_as_it_does_by_hand(
     tmp_path: Path, words: Path, model: PublishedMcn, checkpoint: Path
 ) -> None:
     folder = imported(tmp_path, words)
-    data = evaluate._benchmarks(Root(tmp_path), FEATURES)
+    data = evaluate_task._benchmarks(Root(tmp_path), FEATURES)
     found = evaluate_published(checkpoint, data, {}, missing_audio="miss").benchmarks["msrvtt"]
     assert found.num_queries == 3 and found.queries["t2va"].num_missing == 1
 
@@ -206,7 +206,7 @@ def test_a_published_model_hears_what_was_published_of_each_benchmark(checkpoint
 def test_intervals_know_that_clips_are_of_one_video(tmp_path: Path, words: Path) -> None:
     path = pickled(tmp_path / "youcook_val.pickle", youcook2_entries())
     imported(tmp_path, words, file=path, benchmark="youcook2")
-    data = evaluate._benchmarks(Root(tmp_path), FEATURES)["youcook2"]
+    data = evaluate_task._benchmarks(Root(tmp_path), FEATURES)["youcook2"]
     assert data.cut_from["xHr8X2Wpmno.1"] == data.cut_from["xHr8X2Wpmno.0"] == "xHr8X2Wpmno"
 
 

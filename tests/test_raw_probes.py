@@ -9,7 +9,8 @@ import torch
 from extractors.raw_corpus import RawCorpus
 from extractors.raw_labelled import NOT_RESIZED, raw_clips
 from jobs import resize
-from jobs.probe_runs import PROBES, probe_runs
+from jobs.probe_plan import PROBES
+from jobs.probe_runs import probe_runs
 from mcn.data.ledger import read_ledger
 from mcn.data.picture_form import PictureForm
 from mcn.data.probe_folder import read_labels

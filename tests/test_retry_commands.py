@@ -191,7 +191,7 @@ def test_the_manifest_learns_how_long_videos_are(root: Root) -> None:
         (61.0, None),
     ]
     (root.ledger / "download" / "00000.jsonl").unlink()
-    assert listed_videos(root)[2].seconds == 61.0
+    assert listed_videos(root).seconds[2] == 61.0
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

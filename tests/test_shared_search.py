@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mcn.clustering.engines import ENGINES, Engine, EngineName, Nearest
+from mcn.choices import EngineName
+from mcn.clustering.engines import ENGINES, Engine, Nearest
 from mcn.clustering.lloyd import cluster
 from mcn.modality import Modality
 from mcn.training.distributed import patient_group, process_group

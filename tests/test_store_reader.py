@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from mcn.store.outcomes import StoreOutcomes, sorted_once
+from mcn.store.ids import sorted_once
+from mcn.store.outcomes import StoreOutcomes
 from mcn.store.reader import FeatureStore
 from tests.shards import DIM, TEXT, VIDEO, done, failed, write_shard, writer
 

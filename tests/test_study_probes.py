@@ -11,7 +11,7 @@ import pytest
 import tyro
 
 from jobs import evaluate, study
-from jobs.probe_runs import PROBES, is_probed
+from jobs.probe_plan import PROBES, is_probed
 from jobs.study_judging import _words_of
 from jobs.study_runs import _options_for
 from mcn.data.stores import Features

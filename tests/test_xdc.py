@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jobs.train import parse
 from mcn.data.batches import ClipBatch
 from mcn.data.stored_clips import StoredClips
-from mcn.evaluation.evaluate import _model_name
+from mcn.evaluation.nothing import model_of
 from mcn.models.trained import described_model
 from mcn.models.xdc import Xdc
 from mcn.objectives import TERMS
@@ -196,9 +196,9 @@ def test_a_run_of_another_method_has_another_folder_and_is_not_taken_for_it(
 
 def test_raw_clips_are_in_the_name_of_what_is_trained_on_them() -> None:
     config = XdcConfig(method="cdc", inputs="clips", seed=2)
-    assert config.model_name == _model_name(vars(config)) == "xdc-cdc-clips"
+    assert config.model_name == model_of(vars(config)) == "xdc-cdc-clips"
     assert config.name == "xdc-cdc-clips-seed2" and config.terms == TERMS["xdc-cdc"]
-    assert _model_name(vars(CONFIG)) == CONFIG.model_name == "xdc-xdc"
+    assert model_of(vars(CONFIG)) == CONFIG.model_name == "xdc-xdc"
 
 
 @pytest.mark.parametrize(

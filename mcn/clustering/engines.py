@@ -1,11 +1,11 @@
 """What finds the nearest centroids, by name."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mcn.choices import EngineName
 from mcn.clustering import faiss_engine, torch_engine
 
 Nearest = Callable[[Float[Tensor, "clusters dim"]], Int[Tensor, " rows"]]
@@ -13,8 +13,6 @@ Nearest = Callable[[Float[Tensor, "clusters dim"]], Int[Tensor, " rows"]]
 
 Engine = Callable[..., Nearest]
 """Takes the rows and `spherical`, once for all iterations."""
-
-EngineName = Literal["torch", "faiss"]
 
 ENGINES: dict[EngineName, Engine] = {
     "torch": torch_engine.nearest_among,

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mcn.clustering.engines import ENGINES, Engine, EngineName, Nearest
+from mcn.choices import EngineName
+from mcn.clustering.engines import ENGINES, Engine, Nearest
 from mcn.clustering.magnitude import middling_scale, normalized, unit
 from mcn.clustering.seeding import spread_out
 from mcn.clustering.subspace import reduce_dims

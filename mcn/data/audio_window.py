@@ -2,14 +2,12 @@
 
 import math
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
+from mcn.choices import AudioWindow
 from mcn.data.batches import ClipRows, Clips
-
-AudioWindow = Literal["clip", "first-10s", "published"]
 
 PUBLISHED_SECONDS = 10.0
 

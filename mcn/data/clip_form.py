@@ -9,6 +9,10 @@ VideoScale = Literal["as-stored", "unit-length"]
 
 WordPadding = Literal["left-out", "published"]
 
+BANDS = 40
+"""Of log-mel spectrograms."""
+FRAMES_PER_SECOND = 100.0
+"""Of log-mel spectrograms."""
 LOUDEST_DB = 0.0
 SILENCE_DB = -80.0
 

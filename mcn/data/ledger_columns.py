@@ -9,7 +9,7 @@ the columns are missing or damaged, or the lines are not those any more, that is
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mcn.data.failure_class import FailureClass, Retry, is_due
 from mcn.data.ledger import LedgerFile, Outcome
 from mcn.store.checksum import crc32c
+from mcn.store.ids import as_texts, texts_missing
 
 COLUMNS_SUFFIX = ".columns"
 _CLASS_OF_CODE: dict[int, FailureClass] = {1: "permanent", 2: "transient", 3: "poison"}
@@ -60,30 +61,26 @@ class StepColumns:
         done: NDArray[Any] = self.rows[self.rows["failure"] == 0]
         return done
 
-    def done_ids(self) -> list[str]:
-        return _texts(self.done["video_id"])
-
     def by_id(self, *fields: str) -> dict[str, Any]:
         """One column of the videos that are done, or tuples of several."""
         done = self.done
         columns = [done[field].tolist() for field in fields]
         values = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
-        return dict(zip(_texts(done["video_id"]), values, strict=True))
+        return dict(zip(as_texts(done["video_id"]), values, strict=True))
 
-    def left(self, video_ids: Iterable[str], retry: Retry | None) -> set[str]:
+    def left(self, video_ids: Collection[str], retry: Retry | None) -> set[str]:
         """Those of the videos that are still to be done, as `is_left` of the ledger says it."""
-        failed = self.rows[self.rows["failure"] > 0]
-        final = [
-            video_id
-            for video_id, failure, attempts in zip(
-                _texts(failed["video_id"]),
-                failed["failure"].tolist(),
-                failed["attempts"].tolist(),
+        is_final = self.rows["failure"] == 0
+        failed = np.flatnonzero(~is_final)
+        is_final[failed] = [
+            not is_due(_CLASS_OF_CODE[failure], attempts, retry)
+            for failure, attempts in zip(
+                self.rows["failure"][failed].tolist(),
+                self.rows["attempts"][failed].tolist(),
                 strict=True,
             )
-            if not is_due(_CLASS_OF_CODE[failure], attempts, retry)
         ]
-        return set(video_ids).difference(final, self.done_ids())
+        return texts_missing(video_ids, self.rows["video_id"][is_final])
 
     def poison_attempts(self) -> list[int]:
         """How often each video was tried that last took its decoder down."""
@@ -97,7 +94,7 @@ class StepColumns:
         for code, failure in _CLASS_OF_CODE.items():
             reasons = self.rows["reason"][self.rows["failure"] == code]
             if len(reasons):
-                counts[failure] = Counter(_texts(reasons))
+                counts[failure] = Counter(as_texts(reasons))
         return counts
 
 
@@ -214,8 +211,3 @@ def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
             rows[name][first : first + len(part)] = part[name]
         first += len(part)
     return rows
-
-
-def _texts(strings: NDArray[Any]) -> list[str]:
-    # At once, which is thrice as fast: no id and no reason holds a NUL.
-    return b"\0".join(strings.tolist()).decode().split("\0") if len(strings) else []

@@ -8,12 +8,19 @@ that may never be had, or from a folder, which lists what is there.
 import csv
 import os
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from itertools import repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from mcn.data.rows import at_line, read_fields, read_rows
-from mcn.data.video_id import check_video_id, problem_of
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from mcn.data.rows import at_line, read_by_column, read_fields
+from mcn.data.video_id import are_plain, check_video_id
+from mcn.store.ids import Ids, as_ids, places_among
 
 RAW_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts"}
@@ -35,37 +42,127 @@ class Video(NamedTuple):
     frames: int | None = None
 
 
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Videos:
+    """The videos of a manifest by column: a million of them in a third of the time of objects."""
+
+    video_ids: tuple[str, ...] = ()
+    """Each once."""
+    paths: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    seconds: tuple[float | None, ...] = ()
+    frames: tuple[int | None, ...] = ()
+
+    @classmethod
+    def of(cls, videos: Iterable[Video]) -> "Videos":
+        """These, in their order."""
+        columns = list(zip(*videos, strict=True)) or [()] * len(COLUMNS)
+        return cls(**dict(zip(_FIELDS, columns, strict=True)))
+
+    def __len__(self) -> int:
+        return len(self.video_ids)
+
+    def __iter__(self) -> Iterator[Video]:
+        return map(Video, *(getattr(self, name) for name in _FIELDS))
+
+    def with_files(self, path_of: Mapping[str, str]) -> "Videos":
+        """With these raw files and no others; behind it the videos that it does not have yet."""
+        left = dict(path_of)
+        paths = [left.pop(video_id, "") for video_id in self.video_ids]
+        return Videos(
+            video_ids=(*self.video_ids, *left),
+            paths=(*paths, *left.values()),
+            categories=(*self.categories, *repeat("", len(left))),
+            seconds=(*self.seconds, *repeat(None, len(left))),
+            frames=(*self.frames, *repeat(None, len(left))),
+        )
+
+    def with_lengths_of(self, others: "Videos") -> "Videos":
+        """With seconds and frames as others have them."""
+        seconds = dict(zip(others.video_ids, others.seconds, strict=True))
+        frames = dict(zip(others.video_ids, others.frames, strict=True))
+        return replace(
+            self,
+            seconds=tuple(map(seconds.get, self.video_ids)),
+            frames=tuple(map(frames.get, self.video_ids)),
+        )
+
+    def with_lengths(
+        self,
+        video_ids: Ids,
+        seconds: Float[np.ndarray, " given"],
+        frames: Int[np.ndarray, " given"] | None = None,
+    ) -> "Videos":
+        """With the lengths of those videos of which they are given."""
+        places = places_among(as_ids(self.video_ids), video_ids)
+        there = np.flatnonzero(places >= 0)
+        given = places[there]
+        return replace(
+            self,
+            seconds=_changed(self.seconds, there, seconds[given]),
+            frames=self.frames if frames is None else _changed(self.frames, there, frames[given]),
+        )
+
+
+def _changed(
+    column: tuple[Number | None, ...],
+    places: Int[np.ndarray, " changed"],
+    values: Shaped[np.ndarray, " changed"],
+) -> tuple[Number | None, ...]:
+    """A column with these values at these places."""
+    differs = np.array(column, np.float64)[places] != values  # an unknown one is NaN there
+    if not differs.any():
+        return column
+    changed = list(column)
+    for place, value in zip(places[differs].tolist(), values[differs].tolist(), strict=True):
+        changed[place] = value
+    return tuple(changed)
+
+
 COLUMNS = Video._fields
-UNKNOWN: tuple[float | None, int | None] = (None, None)
+_FIELDS = [field.name for field in fields(Videos)]
 
 
-def read_manifest(path: Path) -> list[Video]:
+def read_manifest(path: Path) -> Videos:
     """The videos of a manifest, in its order.
 
     Raises:
         ValueError: If a line is malformed or names a video again; names file and line.
     """
+    video_ids, paths, categories, seconds, frames = read_by_column(path, COLUMNS)
+    if are_plain(video_ids) and len(set(video_ids)) == len(video_ids):
+        with suppress(ValueError):
+            return Videos(
+                video_ids=video_ids,
+                paths=paths,
+                categories=categories,
+                seconds=tuple([float(text) if text else None for text in seconds]),
+                frames=tuple([int(text) if text else None for text in frames]),
+            )
+    return Videos.of(_read_by_line(path))
+
+
+def _read_by_line(path: Path) -> Iterator[Video]:
+    """Slowly, but with the line in which something is wrong."""
     line_of: dict[str, int] = {}
-    videos = []
     for line, (video_id, raw, category, seconds, frames) in read_fields(path, COLUMNS):
-        if problem_of(video_id):
-            check_video_id(video_id, at_line(path, line))
+        check_video_id(video_id, at_line(path, line))
         if line_of.setdefault(video_id, line) != line:
             first = at_line(path, line_of[video_id])
             raise ValueError(f"{at_line(path, line)}: video {video_id!r} is also in {first}")
         try:
-            videos.append(
-                Video(
-                    video_id,
-                    raw,
-                    category,
-                    float(seconds) if seconds else None,
-                    int(frames) if frames else None,
-                )
+            yield Video(
+                video_id,
+                raw,
+                category,
+                float(seconds) if seconds else None,
+                int(frames) if frames else None,
             )
         except ValueError as error:
             raise ValueError(f"{at_line(path, line)}: {error}") from error
-    return videos
 
 
 def write_manifest(path: Path, videos: Iterable[Video]) -> None:
@@ -82,32 +179,28 @@ def write_manifest(path: Path, videos: Iterable[Video]) -> None:
     aside.replace(path)
 
 
-def with_lengths(
-    videos: Iterable[Video], lengths: Mapping[str, tuple[float | None, int | None]]
-) -> list[Video]:
-    """The videos, with seconds and frames of those of which they are given."""
-    return [
-        video
-        if (length := lengths.get(video.video_id, UNKNOWN)) == video[3:] or length is UNKNOWN
-        else video._replace(seconds=length[0], frames=length[1])
-        for video in videos
-    ]
-
-
-def from_howto100m(csv_path: Path, raw_folder: Path) -> list[Video]:
+def from_howto100m(csv_path: Path, raw_folder: Path) -> Videos:
     """The videos of HowTo100M_v1.csv in its order, with the raw files that there are so far.
 
     The csv repeats a video for every task that it serves (`task_id`, or `task` in some copies);
     the first line counts. The category is `category_1`.
     """
+    columns = ("video_id", "category_1")
+    video_ids, categories = read_by_column(csv_path, columns)
+    if not are_plain(video_ids):
+        for line, (video_id, _) in read_fields(csv_path, columns):
+            check_video_id(video_id, at_line(csv_path, line))
     raw = _raw_files(raw_folder) if raw_folder.exists() else {}
-    videos: dict[str, Video] = {}
-    for where, row in read_rows(csv_path, ("video_id", "category_1")):
-        video_id = row["video_id"]
-        if video_id not in videos:
-            check_video_id(video_id, where)
-            videos[video_id] = Video(video_id, raw.get(video_id, ""), row["category_1"])
-    return list(videos.values())
+    # From behind, so that the first line of a video has the last word.
+    category_of = dict(zip(reversed(video_ids), reversed(categories), strict=True))
+    once = tuple(dict.fromkeys(video_ids))
+    return Videos(
+        video_ids=once,
+        paths=tuple([raw.get(video_id, "") for video_id in once]),
+        categories=tuple([category_of[video_id] for video_id in once]),
+        seconds=(None,) * len(once),
+        frames=(None,) * len(once),
+    )
 
 
 def from_folder(raw_folder: Path) -> list[Video]:

@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+ROW_DIM = 512
+"""Numbers that the networks of raw clips make of a clip."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PictureForm:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from mcn.data.clip_form import BANDS, FRAMES_PER_SECOND
 from mcn.data.restricted_pickle import load_plain_pickle
-from mcn.data.spectrograms import BANDS, FRAMES_PER_SECOND
 from mcn.data.video_id import check_video_id
 
 YOUTUBE_ID_LENGTH = 11

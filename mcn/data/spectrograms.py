@@ -10,11 +10,8 @@ import torch
 from jaxtyping import Float16, Int64
 from torch import Tensor
 
-from mcn.data.clip_form import LOUDEST_DB, SILENCE_DB, ClipForm
+from mcn.data.clip_form import BANDS, FRAMES_PER_SECOND, LOUDEST_DB, SILENCE_DB, ClipForm
 from mcn.store.reader import FeatureStore
-
-BANDS = 40
-FRAMES_PER_SECOND = 100.0
 
 
 def holds_spectrograms(store: FeatureStore) -> bool:

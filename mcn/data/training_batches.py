@@ -7,18 +7,16 @@ share of the same batches.
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int32
 from torch.utils.data import Dataset
 
-from mcn.data.audio_window import AudioWindow, audio_end, lose_sound_at_start
+from mcn.choices import AudioWindow, ClipDraws
+from mcn.data.audio_window import audio_end, lose_sound_at_start
 from mcn.data.batches import NO_WORD, ClipBatch, Clips, clips_that_lack_all, collate
 from mcn.data.clip_reader import ClipReader
 from mcn.data.clips import grow_caption_range, nearest_captions
-
-ClipDraws = Literal["distinct", "repeated"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """A video's id names its files, so it must be a plain file name."""
 
+from collections.abc import Collection
+
 MOST_BYTES = 200
 """Names of files have 255 bytes; those of the files that are made of a video are longer than it."""
 
@@ -31,3 +33,15 @@ def problem_of(video_id: str) -> str | None:
     if length > MOST_BYTES:
         return f"has {length} bytes, more than {MOST_BYTES}"
     return None
+
+
+def are_plain(video_ids: Collection[str]) -> bool:
+    """Whether nothing is wrong with a million ids; where this is not sure, `problem_of` tells."""
+    together = "".join(video_ids)
+    return (
+        together.isascii()
+        and "/" not in together
+        and "\0" not in together
+        and max(map(len, video_ids), default=0) <= MOST_BYTES
+        and {"", ".", ".."}.isdisjoint(video_ids)
+    )

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -13,6 +12,7 @@ from mcn.data.captions import Captions
 from mcn.data.stores import Stores
 from mcn.evaluation.directions import spaces_of_directions
 from mcn.evaluation.localize import StepBenchmark, localize
+from mcn.evaluation.nothing import model_of
 from mcn.evaluation.published import PUBLISHED_WORDS, Evaluated, load_published_space
 from mcn.evaluation.results import (
     BenchmarkResults,
@@ -36,7 +36,6 @@ from mcn.modality import Space
 from mcn.sha256 import file_sha256
 from mcn.training.checkpoint import load_checkpoint
 from mcn.training.run_folder import RunFolder
-from mcn.training.xdc.config import model_name_of
 
 FOUND_PER_EXAMPLE = 5
 
@@ -82,7 +81,7 @@ def evaluate_run(
         step_benchmarks,
         what=_What(
             run=run.path.name,
-            model=_model_name(config),
+            model=model_of(config),
             stage=config["stage"],
             seed=config["seed"],
             control=config["control"],
@@ -117,22 +116,6 @@ def evaluate_published(
         max_words=PUBLISHED_WORDS,
         temperature=1.0,
         missing_audio=missing_audio,
-    )
-
-
-def nothing_evaluated(run: RunFolder) -> RunResults:
-    """What a complete run is, without results."""
-    config = yaml.safe_load(run.config.read_text())["train"]
-    return RunResults(
-        run=run.path.name,
-        model=_model_name(config),
-        stage=config.get("stage", ""),
-        seed=config["seed"],
-        control=config.get("control", "none"),
-        checkpoint_sha256=file_sha256(run.final),
-        missing_audio="miss",
-        benchmarks={},
-        localization={},
     )
 
 
@@ -189,14 +172,6 @@ def _evaluate(
             for name, benchmark in step_benchmarks.items()
         },
     )
-
-
-def _model_name(config: Mapping[str, Any]) -> str:
-    """As that of the configs; runs of before say nothing of it."""
-    model: str = config.get("model", "mcn")
-    if model == "xdc":
-        return model_name_of(model, config["method"], config.get("inputs", "features"))
-    return f"{model}-{config['space']}" if model == "mmv" else model
 
 
 def retrieve(

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcn.data.clip_form import LOUDEST_DB, SILENCE_DB
+from mcn.data.picture_form import ROW_DIM
 from mcn.models.batch_norm import ClipBatchNorm
 from mcn.models.pretrained import read_state
-
-ROW_DIM = 512
 
 
 class VideoNetwork(nn.Module):

@@ -2,24 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from mcn.choices import Inputs
 from mcn.data.batches import ClipBatch
 from mcn.data.clip_form import DEFAULT_FORM
-from mcn.data.picture_form import PictureForm
+from mcn.data.picture_form import ROW_DIM, PictureForm
 from mcn.modality import Modality
 from mcn.models.batch_norm import BatchNorm, normalise_rows
-from mcn.models.raw_encoders import ROW_DIM, SoundNetwork, VideoNetwork
+from mcn.models.raw_encoders import SoundNetwork, VideoNetwork
 from mcn.models.standardize import Standardize
 from mcn.objectives import TERMS, Term
-
-Inputs = Literal["features", "clips"]
-"""Of the stores; or pictures and spectrograms of raw clips."""
 
 TRAINED: tuple[Modality, ...] = ("video", "audio")
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mcn.data.labelled_videos import LabelledVideos
 from mcn.modality import Modality
+from mcn.probes.benchmark import ProbeBenchmark
 from mcn.probes.clip_rows import HeldRows, MadeRows
 from mcn.probes.footing import Footing
 from mcn.probes.frozen import classify_frozen
@@ -32,15 +32,6 @@ from mcn.training.distributed import device_type, process_group
 
 NO_USABLE_CLIP = "no-usable-clip"
 """Of a video whose clips cannot be read, or have features or rows that are not finite."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProbeBenchmark:
-    """Videos of known classes."""
-
-    title: str
-    folder: Path
-    labelled: LabelledVideos
 
 
 @dataclass(frozen=True, kw_only=True)

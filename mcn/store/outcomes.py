@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
 from numpy.typing import NDArray
 
+from mcn.store.ids import Ids, are_in, sorted_once
 from mcn.store.newest import PlannedNumbers, newest_reasons
 from mcn.store.shard import open_shard, shard_paths
-
-Ids = NDArray[Any]
-"""Of videos, as fixed-width strings of bytes."""
 
 
 class StoredFailure(NamedTuple):
@@ -64,19 +61,3 @@ class StoreOutcomes:
             if not is_done
         }
         return cls(done_ids, failures, unreadable)
-
-
-def sorted_once(ids: Ids) -> Ids:
-    """As `np.unique`, which hashes strings, in a fifth of its time."""
-    ordered = np.sort(ids)
-    unique: Ids = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
-    return unique
-
-
-def are_in(ids: Ids, ordered: Ids) -> Bool[np.ndarray, " ids"]:
-    """Which of the ids are among those that are sorted; a third of the time that sets take."""
-    if not len(ordered):
-        return np.zeros(len(ids), np.bool_)
-    places = np.searchsorted(ordered, ids)
-    found: Bool[np.ndarray, " ids"] = ordered[np.minimum(places, len(ordered) - 1)] == ids
-    return found

@@ -10,9 +10,9 @@ import numpy as np
 
 from mcn.store.construction import JOURNAL_SUFFIX, newest_journals, shard_name
 from mcn.store.fingerprint import Fingerprint
+from mcn.store.ids import Ids, are_in
 from mcn.store.journal import peek
 from mcn.store.layout import canonical_json
-from mcn.store.outcomes import Ids, are_in
 from mcn.store.shard import open_shard, shard_paths
 
 

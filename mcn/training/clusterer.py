@@ -5,11 +5,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mcn.choices import EngineName
 from mcn.clustering import FeatureQueue
-from mcn.clustering.engines import ENGINES, EngineName
+from mcn.clustering.engines import ENGINES
 from mcn.clustering.health import assignment_entropy, normalized_mutual_information
 from mcn.clustering.lloyd import cluster
-from mcn.objectives import Clusters
+from mcn.terms import Clusters
 
 
 class Clusterer:

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mcn.clustering.engines import EngineName
-from mcn.data.audio_window import AudioWindow
+from mcn.choices import AudioWindow, ClipDraws, EngineName, Precision
 from mcn.data.clip_form import AudioPadding, ClipForm, VideoScale, WordPadding
-from mcn.data.training_batches import ClipDraws
 from mcn.modality import MmvSpace
 from mcn.objectives import Stage, terms_of
 
@@ -145,7 +143,7 @@ class TrainConfig:
     statistics_batches: int = 32
     """Batches whose mean and variance bring the inputs to one scale; 0 takes the inputs as they
     are, as published."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     """Of the encoders' and decoders' products. bf16 is faster and rounds to three digits; losses,
     clustering, weights and optimiser are fp32 with both."""
 

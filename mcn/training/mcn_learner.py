@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from mcn.data.batches import ClipBatch
 from mcn.modality import MODALITIES, Modality
 from mcn.models.mcn import Encoded, Mcn
-from mcn.objectives import Clusters, Objective, fuse, mcn_terms
+from mcn.objectives import Objective
+from mcn.terms import Clusters, fuse, mcn_terms
 from mcn.training.checkpoint import Checkpoint
 from mcn.training.clusterer import Clusterer
 from mcn.training.config import TrainConfig

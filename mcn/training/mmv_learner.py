@@ -8,14 +8,8 @@ from torch import Tensor, nn
 from mcn.data.batches import ClipBatch
 from mcn.modality import Modality, Place
 from mcn.models.mmv import Mmv
-from mcn.objectives import (
-    LossName,
-    Objective,
-    mmv_terms,
-    overlapping_clips,
-    settled_terms,
-    terms_of,
-)
+from mcn.objectives import LossName, Objective, settled_terms, terms_of
+from mcn.terms import mmv_terms, overlapping_clips
 from mcn.training.checkpoint import Checkpoint
 from mcn.training.config import TrainConfig
 from mcn.training.distributed import gather

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mcn.progress import Progress
 from mcn.training.distributed import rank
-from mcn.training.run_folder import MetricsLog, RunFolder
+from mcn.training.metrics_log import MetricsLog
+from mcn.training.run_folder import RunFolder
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from torch import Tensor
 from mcn.data.batches import ClipBatch, clips_that_lack_all, collate
 from mcn.modality import MODALITIES
 from mcn.models.trained import Model
-from mcn.objectives import Objective, overlapping_clips
+from mcn.objectives import Objective
+from mcn.terms import overlapping_clips
 from mcn.training.config import TrainConfig
 from mcn.training.distributed import gather
 from mcn.training.learner import new_learner

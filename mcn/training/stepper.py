@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool
@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from mcn.choices import Precision
 from mcn.data.batches import ClipBatch
 from mcn.training.checkpoint import Checkpoint, load_optimizer, optimizer_tensors
 from mcn.training.distributed import sum_over_ranks, world_size
 from mcn.training.fault import Fault, find_fault, find_kept_out, gradient_norm
 from mcn.training.learner import Learner
-
-Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mcn.choices import EngineName
 from mcn.clustering import kmeans
-from mcn.clustering.engines import EngineName
 from tests.benchmarks.peers import Peers
 from tests.benchmarks.result import Result, cpu_durations
 from tests.benchmarks.timing import Timing, take_turns

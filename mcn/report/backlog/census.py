@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mcn.data.manifest import RAW_SUFFIXES
 from mcn.report.backlog.steps import Steps
 from mcn.root import Root
-from mcn.store.outcomes import are_in
+from mcn.store.ids import are_in
 
 STAGES = ("downloaded", "resized", "audio extracted", "audio and video extracted")
 

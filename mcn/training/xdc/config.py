@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mcn.clustering.engines import EngineName
-from mcn.data.picture_form import PictureForm
-from mcn.models.raw_encoders import ROW_DIM
-from mcn.models.xdc import Inputs
+from mcn.choices import EngineName, Inputs, Precision
+from mcn.data.picture_form import ROW_DIM, PictureForm
 from mcn.objectives import FROM_CLIPS, TERMS, Term
-from mcn.training.stepper import Precision
 
 Method = Literal["sdc", "mdc", "cdc", "xdc"]
 

@@ -12,14 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mcn.choices import Inputs, Precision
 from mcn.data.batches import ClipBatch
 from mcn.data.clip_source import ClipSource
 from mcn.modality import Modality
-from mcn.models.xdc import TRAINED, Inputs, Xdc
+from mcn.models.xdc import TRAINED, Xdc
 from mcn.training.distributed import bring_to_first, gather_lines, rank, world_size
 from mcn.training.kept_out import KeptOut, kept_out_anywhere
 from mcn.training.loader import read_ahead
-from mcn.training.stepper import Precision
 from mcn.training.unread import UnreadVideos
 from mcn.training.xdc.kept_features import ChunkFeatures, KeptFeatures
 

@@ -24,8 +24,9 @@ from mcn.training.distributed import (
 )
 from mcn.training.guard import Guard
 from mcn.training.loader import read_ahead, workers_for
+from mcn.training.metrics_log import MetricsLog
 from mcn.training.recording import recording
-from mcn.training.run_folder import MetricsLog, RunFolder
+from mcn.training.run_folder import RunFolder
 from mcn.training.run_writer import RunWriter, sole_writer
 from mcn.training.stepper import Stepper
 from mcn.training.unread import UnreadVideos
