@@ -68,7 +68,7 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[MediaPacket
         if stream not in streams:
             stream.discard = Discard.all
     try:
-        yield from marked(container.demux(*streams))
+        yield from marked(_demuxed(container, streams))
     except (OSError, MemoryError):  # which FFmpeg's may be too; of damage no demuxer says so
         raise
     except IndexError:
@@ -79,6 +79,17 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[MediaPacket
             flush: MediaPacket = Packet()
             flush.stream, flush.time_base = stream, time_base_of(stream)
             yield flush
+
+
+def _demuxed(container: InputContainer, streams: Sequence[Stream]) -> Iterator[MediaPacket]:
+    while True:
+        try:
+            yield from container.demux(*streams)
+            return
+        except BlockingIOError:
+            # So a transport stream says that it has found no packet in a long stretch of bytes, and
+            # when asked again it looks on from there.
+            pass
 
 
 def time_base_of(stream: Stream) -> Fraction:
