@@ -101,11 +101,14 @@ def test_an_id_that_is_no_file_name_is_refused_with_its_line(tmp_path: Path, vid
         read_manifest(manifest)
 
 
-def test_a_file_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    raw = raw_folder(tmp_path)
+def test_files_whose_names_are_no_ids_are_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = raw_folder(tmp_path, "a.mp4", "._a.mp4", f"{'b' * 201}.mp4", ".hidden.mp4")
     Path(os.fsdecode(bytes(raw) + b"/\xff.mp4")).touch()
-    with pytest.raises(ValueError, match=r"raw: video id '\\udcff' is not UTF-8"):
-        from_folder(raw)
+    assert [video.video_id for video in from_folder(raw)] == [".hidden", "a"]
+    said = capsys.readouterr().err
+    assert "2 files" in said and "has 201 bytes" in said and r"'\udcff' is not UTF-8" in said
 
 
 @pytest.mark.parametrize("lines_end", ["\n", "\r\n"])

@@ -7,6 +7,7 @@ that may never be had, or from a folder, which lists what is there.
 
 import csv
 import os
+import sys
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -19,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from mcn.data.rows import at_line, read_by_column, read_fields
-from mcn.data.video_id import are_plain, check_video_id
+from mcn.data.video_id import are_plain, check_video_id, problem_of
 from mcn.store.ids import Ids, as_ids, places_among
 
 RAW_SUFFIXES = frozenset(
@@ -121,6 +122,9 @@ def _changed(
         changed[place] = value
     return tuple(changed)
 
+
+ODD_SHOWN = 5
+"""Of the files whose names are no ids, so many are named."""
 
 COLUMNS = Video._fields
 _FIELDS = [field.name for field in fields(Videos)]
@@ -249,16 +253,26 @@ def _may_be_file(found: os.DirEntry[str] | Path) -> bool:
 def _raw_files(folder: Path) -> dict[str, str]:
     """The raw file of each id, relative to the root above the folder.
 
-    Of two files with one id, `a.mp4` and `a.webm`, the first in the order of names is taken.
+    Of two files with one id, `a.mp4` and `a.webm`, the first in the order of names is taken. Names
+    that begin with ._ are left out: some systems lay one beside each file. So are those that are no
+    ids, and a line says which.
     """
     with os.scandir(folder) as entries:
         names = sorted(
             entry.name
             for entry in entries
-            if Path(entry.name).suffix.lower() in RAW_SUFFIXES and _may_be_file(entry)
+            if Path(entry.name).suffix.lower() in RAW_SUFFIXES
+            and not entry.name.startswith("._")
+            and _may_be_file(entry)
         )
     raw: dict[str, str] = {}
     for name in names:
-        video_id = check_video_id(Path(name).stem, str(folder))
-        raw.setdefault(video_id, f"{folder.name}/{name}")
+        raw.setdefault(Path(name).stem, f"{folder.name}/{name}")
+    if not are_plain(raw):
+        odd = {video_id: problem for video_id in raw if (problem := problem_of(video_id))}
+        if odd:
+            shown = "; ".join(f"{k!r} {problem}" for k, problem in list(odd.items())[:ODD_SHOWN])
+            told = f"{folder}: left out for their names, of {len(odd)} files: {shown}"
+            print(told, file=sys.stderr)
+        raw = {video_id: path for video_id, path in raw.items() if video_id not in odd}
     return raw
