@@ -41,7 +41,9 @@ def test_what_trains_is_submitted_without_torch(
     assert has_torch == "False"
 
 
-@pytest.mark.parametrize("name", ["train", "study", "evaluate"])
+@pytest.mark.parametrize(
+    "name", ["train", "study", "evaluate", "download", "resize", "extract", "status"]
+)
 def test_help_is_given_without_torch(name: str) -> None:
     said, has_torch = run(name, "--help")
     assert "--root" in said
