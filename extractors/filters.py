@@ -38,6 +38,14 @@ def pulled(graph: Graph) -> Iterator[VideoFrame | AudioFrame]:
             return
 
 
+def through(
+    graph: Graph, frame: VideoFrame | AudioFrame | None
+) -> Iterator[VideoFrame | AudioFrame]:
+    """What the graph has ready once it has this frame; with None, all that it still holds back."""
+    graph.push(frame)
+    yield from pulled(graph)
+
+
 def audio_graph(first: AudioFrame, *, sample_rate: int, first_sample: int = 0) -> Graph:
     """Turns frames like `first` into mono sound that begins at one sample, by default at time 0.
 

@@ -6,7 +6,7 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-from extractors.filters import pulled
+from extractors.filters import through
 from extractors.track import MediaPacket, Track
 
 
@@ -28,15 +28,13 @@ class Lane:
         for frame in self.track.decode(packet):
             if self._graph is None:
                 self._graph = self._make_graph(frame)
-            self._graph.push(frame)
-            self._hand_on_what_is_ready(self._graph)
+            self._hand_on_all(self._graph, frame)
 
     def finish(self) -> None:
         """Hands on what the filters still hold back."""
         if self._graph is not None:
-            self._graph.push(None)
-            self._hand_on_what_is_ready(self._graph)
+            self._hand_on_all(self._graph, None)
 
-    def _hand_on_what_is_ready(self, graph: Graph) -> None:
-        for frame in pulled(graph):
-            self._hand_on(frame)
+    def _hand_on_all(self, graph: Graph, frame: VideoFrame | AudioFrame | None) -> None:
+        for ready in through(graph, frame):
+            self._hand_on(ready)

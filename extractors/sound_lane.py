@@ -6,7 +6,7 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-from extractors.filters import audio_graph, pulled
+from extractors.filters import audio_graph, through
 from extractors.track import MediaPacket, Track
 
 
@@ -37,18 +37,16 @@ class SoundLane:
                 self._graph = audio_graph(
                     frame, sample_rate=self._sample_rate, first_sample=self._num_samples
                 )
-            self._graph.push(frame)
-            self._hand_on_what_is_ready(self._graph)
+            self._hand_on_all(self._graph, frame)
 
     def finish(self) -> None:
         """Hands on what the filters still hold back."""
         if self._graph is not None:
-            self._graph.push(None)
-            self._hand_on_what_is_ready(self._graph)
+            self._hand_on_all(self._graph, None)
 
-    def _hand_on_what_is_ready(self, graph: Graph) -> None:
-        for frame in pulled(graph):
-            assert isinstance(frame, AudioFrame)
-            frame.pts = self._num_samples
-            self._num_samples += frame.samples
-            self._hand_on(frame)
+    def _hand_on_all(self, graph: Graph, frame: AudioFrame | None) -> None:
+        for ready in through(graph, frame):
+            assert isinstance(ready, AudioFrame)
+            ready.pts = self._num_samples
+            self._num_samples += ready.samples
+            self._hand_on(ready)

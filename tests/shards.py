@@ -25,6 +25,10 @@ from mcn.store.lease import LeaseError
 from mcn.store.record import SPAN, Record
 from mcn.store.writer import ShardWriter
 
+RENEWED = 12.0
+"""Seconds of a lease whose renewal a test waits for, which is due after a sixth of them: a holder
+may be late by most of the rest."""
+
 DIM = 4
 VIDEO = Fingerprint("resnet152", "0" * 64, DIM, 1.0, {"short_side": 224, "version": 1})
 TEXT = Fingerprint("word2vec", "1" * 64, DIM, None, {"lower": 1})

@@ -20,7 +20,7 @@ from tests.downloads import (
     files,
     wait_for_part,
 )
-from tests.shards import elsewhere
+from tests.shards import RENEWED, elsewhere
 from tests.video_site import Site
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -82,7 +82,7 @@ def test_parts_are_carried_on_with_only_if_nobody_can_be_adding_to_them(
 def test_a_second_process_is_refused_the_shard(download_root: Root, video_site: Site) -> None:
     lease = lease_folder(download_root.ledger / "download" / "00000.jsonl")
     with (
-        acquire(lease, elsewhere(), lease_seconds=12.0),
+        acquire(lease, elsewhere(), lease_seconds=RENEWED),
         pytest.raises(ShardBusyError, match="node7"),
     ):
         download(download_root, video_site, "a")

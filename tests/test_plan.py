@@ -14,7 +14,7 @@ from extractors.plan import (
 )
 from mcn.store.layout import lease_folder
 from mcn.store.lease import ShardBusyError, acquire
-from tests.shards import elsewhere
+from tests.shards import RENEWED, elsewhere
 
 
 def test_shards_are_balanced_by_cost_and_not_by_number() -> None:
@@ -70,7 +70,7 @@ def test_of_two_launches_that_plan_otherwise_the_second_is_refused(tmp_path: Pat
 def test_a_plan_has_one_writer_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "video.csv"
     with (
-        acquire(lease_folder(path), elsewhere(), lease_seconds=12.0),
+        acquire(lease_folder(path), elsewhere(), lease_seconds=RENEWED),
         pytest.raises(ShardBusyError),
     ):
         keep_plan(path, [["a"]])

@@ -12,7 +12,7 @@ from mcn.progress import Progress
 from mcn.stop import StoppedEarlyError, StopRequest
 from mcn.store.layout import NOT_COUNTED, lease_folder
 from mcn.store.lease import LeaseLostError, ShardBusyError, acquire
-from tests.shards import elsewhere
+from tests.shards import RENEWED, elsewhere
 from tests.videos import write_video
 
 
@@ -89,7 +89,7 @@ def test_the_errors_that_a_decoder_met_are_in_the_ledger(
 def test_a_second_process_is_refused_the_shard(tmp_path: Path, sources: dict[str, Path]) -> None:
     ledger = tmp_path / "root" / "ledger" / "00000.jsonl"
     with (
-        acquire(lease_folder(ledger), elsewhere(), lease_seconds=12.0),
+        acquire(lease_folder(ledger), elsewhere(), lease_seconds=RENEWED),
         pytest.raises(ShardBusyError, match="node7"),
     ):
         resize(tmp_path / "root", sources)

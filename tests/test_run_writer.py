@@ -10,7 +10,7 @@ from mcn.store.lease import LeaseLostError, ShardBusyError, acquire
 from mcn.training.checkpoint import Checkpoint, load_checkpoint
 from mcn.training.run_folder import RunFolder
 from mcn.training.run_writer import sole_writer
-from tests.shards import elsewhere
+from tests.shards import RENEWED, elsewhere
 from tests.stores import write_stores
 from tests.xdc_runs import NUM_VIDEOS, train_here
 
@@ -23,7 +23,7 @@ def test_a_run_that_another_machine_trains_is_refused_and_left_alone(tmp_path: P
     write_stores(tmp_path / "store", num_videos=NUM_VIDEOS)
     run = RunFolder(tmp_path / "runs" / "busy")
     with (
-        acquire(lease_folder(run.last), elsewhere(), lease_seconds=12.0),
+        acquire(lease_folder(run.last), elsewhere(), lease_seconds=RENEWED),
         pytest.raises(ShardBusyError, match="on node7 is writing it"),
     ):
         train_here(tmp_path, "busy")

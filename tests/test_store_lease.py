@@ -13,15 +13,12 @@ import pytest
 
 from mcn.store.holder import Holder
 from mcn.store.lease import LeaseLostError, ShardBusyError, acquire
-from tests.shards import elsewhere, writer
+from tests.shards import RENEWED, elsewhere, writer
 
 LONG = 600.0
 """Seconds of a lease that no test waits for."""
 PROMPT = 20.0
 """Far less than that, and enough for a busy machine."""
-RENEWED = 12.0
-"""Seconds of a lease whose renewal a test waits for, which is due after a sixth of them: a holder
-may be late by most of the rest."""
 
 
 @pytest.fixture
