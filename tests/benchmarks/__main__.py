@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import tyro
 
+from mcn.root import REPOSITORY
 from tests.benchmarks import (
     census,
     extraction,
@@ -69,6 +71,8 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Measures, prints and writes."""
+    # For the commands that some of them start: the project is not installed beside its peers.
+    os.environ["PYTHONPATH"] = str(REPOSITORY)
     machine, versions = describe_machine(), installed_versions()
     print_machine(machine, versions)
     results = []
